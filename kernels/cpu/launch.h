@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lib/exec sees of the CPU kernels: one row is one way to multiply activations with CPU
+// records (layout/cpu_record.h). A row owns its activation format: it packs rows of hidden
+// states into it, and multiplies packed rows with one block of 64 outputs.
+//
+// Arithmetic of every row, for lane n, token t, group q (s scale, z zero point, c codes):
+//     out[t][n] = sum over q of  s[q][n] * ( sum over k of c[q][n][k] * x[t][q][k]
+//                                            - z[q][n] * sum over k of x[t][q][k] )
+// with the inner sums exact or in fp32, groups in rising order: the result of a token depends
+// on nothing but its own inputs and the number of tokens in the tile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "layout/cpu_record.h"
+
+namespace mmoe::cpu {
+
+// Most tokens that one multiply() call takes.
+inline constexpr int kMaxTileTokens = 6;
+
+enum class Tier : int32_t { kScalar = 1, kAvx2 = 2, kAvx512 = 3, kAvx512Bf16 = 4 };
+
+// How a row holds activations. The element is what `x` of MultiplyArgs points to.
+enum class ActivationFormat : int32_t {
+    kF32,    // float, exact
+    kBf16,   // uint16_t, exact for bf16 inputs
+    kInt16,  // int16_t block fixed point: x = element * x_scale[group]
+};
+
+[[nodiscard]] constexpr size_t activation_bytes(ActivationFormat format) noexcept {
+    return format == ActivationFormat::kF32 ? 4 : 2;
+}
+
+// Element types of hidden states, intermediates and outputs. Values of mmoe_dtype.
+enum class Element : int32_t { kF32 = 1, kF16 = 2, kBf16 = 3 };
+
+[[nodiscard]] constexpr size_t element_bytes(Element element) noexcept {
+    return element == Element::kF32 ? 4 : 2;
+}
+
+// Packs one row of K inputs into the padded group layout of `plan`.
+struct PackArgs {
+    const layout::CpuRecordPlan* plan;
+    Element source_type;
+    const void* source;  // [K]
+    void* x;             // [groups, padded_group] in the row's format
+    float* x_sum;        // [groups]: sum of the elements of `x` of a group, as they multiply
+    float* x_scale;      // [groups]: kInt16 only, else untouched
+};
+
+// Multiplies `tokens` packed rows with one block.
+struct MultiplyArgs {
+    const layout::CpuRecordPlan* plan;
+    const uint8_t* block;         // [groups] records, 64-byte aligned
+    const uint8_t* next_block;    // what the thread reads after this block, for prefetch; or null
+    const void* const* x;         // [tokens] packed rows
+    const float* const* x_sum;    // [tokens] -> [groups]
+    const float* const* x_scale;  // [tokens] -> [groups]; kInt16 only
+    float* out;                   // [tokens, 64], 64-byte aligned, overwritten
+};
+
+struct Row {
+    const char* name;  // op.format.bits.tile.tier, such as "moe_gemm.bf16.int4.n64.avx512bf16"
+    Tier tier;
+    ActivationFormat format;
+    int bits;
+    bool exact;  // fp32 products of unrounded activations
+    // Null if the row serves matrices of this plan with activations of this type, else a static
+    // sentence that says why not.
+    const char* (*refuse)(const layout::CpuRecordPlan& plan, Element source_type);
+    void (*pack)(const PackArgs& args);
+    void (*multiply)(int tokens, const MultiplyArgs& args);
+};
+
+// The elementwise half of a layer, one set of functions a tier.
+enum class Activation : int32_t { kSilu = 0, kGelu = 1, kGeluTanh = 2, kRelu2 = 3 };
+
+struct ActivateArgs {
+    Activation activation;
+    bool gated;
+    float alpha, beta, limit;  // limit is infinity where nothing is clamped
+    int64_t outputs;           // outputs of this block that exist: at most outputs_per_block
+    const float* values;       // [64]: gated: 32 gate then 32 up; else 64 values
+    const float* bias;         // [64] in the same order, or null
+    float weight;              // multiplies the values before the bias (router weight on input)
+    float* out;                // [outputs]
+};
+
+struct CombineArgs {
+    int64_t outputs;      // at most 64
+    const float* values;  // [64]
+    const float* bias;    // [64], or null
+    float weight;         // router weight
+    float* sum;           // [outputs], added to: sum += weight * (value + bias)
+};
+
+struct Elementwise {
+    Tier tier;
+    void (*activate)(const ActivateArgs& args);
+    void (*combine)(const CombineArgs& args);
+    // Narrows `count` sums to the output type, to nearest even.
+    void (*store)(Element type, int64_t count, const float* sums, void* out);
+};
+
+// Every row of this build, best first. A row may run only where usable_tier() >= row.tier.
+std::span<const Row> rows();
+// The elementwise functions of the best tier that is not above `tier`.
+const Elementwise& elementwise(Tier tier);
+// The best tier that the processor and the operating system support.
+Tier usable_tier();
+const char* tier_name(Tier tier);
+
+}  // namespace mmoe::cpu

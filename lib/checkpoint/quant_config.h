@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// How weights were quantised, as a value: the inside of the quant config handle.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/status.h"
+#include "layout/number.h"
+
+namespace mmoe {
+
+// Values of the enumerations of the public header with the same names.
+enum class Format : int32_t { kCompressedTensors = 0 };
+enum class Symmetry : int32_t { kSymmetric = 0, kAsymmetric = 1 };
+enum class ZeroPointForm : int32_t { kPacked = 0, kInt8 = 1 };
+enum class Order : int32_t { kNone = 0, kStatic = 1, kGroup = 2 };
+
+struct QuantConfig {
+    Format format = Format::kCompressedTensors;
+    int bits = 4;
+    std::optional<int32_t> group_size;  // absent: one scale a channel
+    Symmetry symmetry = Symmetry::kSymmetric;
+    ZeroPointForm zero_point_form = ZeroPointForm::kPacked;
+    Order order = Order::kNone;
+    std::optional<layout::ScaleType> scale_type;  // absent: as the tensors say
+
+    [[nodiscard]] bool asymmetric() const noexcept { return symmetry == Symmetry::kAsymmetric; }
+    // Group size along an axis of K inputs.
+    [[nodiscard]] int64_t group_size_for(int64_t inputs) const noexcept {
+        return group_size ? *group_size : inputs;
+    }
+    [[nodiscard]] bool operator==(const QuantConfig&) const noexcept = default;
+};
+
+// Refuses fields that no writer produces: bits that are neither 4 nor 8, group size 0, ...
+Status validate(const QuantConfig& config);
+
+}  // namespace mmoe

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the tensors of one projection, as a quantiser wrote them, to the canonical form. One
+// source file a format; this header is what the other rooms see.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "checkpoint/quant_config.h"
+#include "checkpoint/tensor.h"
+#include "unpack/canonical.h"
+
+namespace mmoe {
+
+// The tensors of one linear layer of one expert; absent ones have null data.
+struct ProjectionTensors {
+    TensorView weight;
+    TensorView scale;
+    TensorView zero_point;
+    TensorView group_index;
+};
+
+// Dimensions and type that a role must have for [N, K] weights; for checks before data is read
+// and for sentences. Rank 0: the role does not exist in this format.
+struct ExpectedTensor {
+    int rank = 0;
+    int64_t shape[2] = {};
+    std::vector<DType> dtypes;
+};
+enum class TensorRole : int32_t { kWeight, kScale, kZeroPoint, kGroupIndex };
+ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
+                               TensorRole role);
+
+// Checks every tensor against the config and [N, K]: presence, rank, shape, type, finite scales,
+// zero-point range, group index. The sentence names the role, expected and got; the caller puts
+// layer, expert and projection before it.
+Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
+                        const ProjectionTensors& tensors);
+
+// Turns checked tensors into strips of the canonical form. Scratch is allocated once and holds
+// one strip of `max_rows` rows. Tensors must outlive the unpacker.
+class Unpacker {
+  public:
+    static Result<std::unique_ptr<Unpacker>> create(const QuantConfig& config, int64_t outputs,
+                                                    int64_t inputs,
+                                                    const ProjectionTensors& tensors,
+                                                    int64_t max_rows,
+                                                    std::shared_ptr<const Allocator> allocator);
+    virtual ~Unpacker() = default;
+    // Rows [first_row, first_row + rows); the views are valid until the next call.
+    virtual Canonical strip(int64_t first_row, int64_t rows) = 0;
+};
+
+}  // namespace mmoe
