@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making and filling a bundle. Tensors are staged until their projection is complete, then
+// unpacked in strips and repacked into the resident records.
+#include "bundle/bundle.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "bundle/support.h"
+#include "repack/cpu_records.h"
+
+namespace mmoe {
+namespace {
+
+constexpr uint8_t kWeightsDone = 1;
+constexpr uint8_t kBiasDone = 2;
+
+// A strip's codes and scales stay in the second-level cache between unpacking and repacking.
+constexpr int64_t kStripBytes = int64_t{256} << 10;
+
+constexpr Projection kProjections[] = {Projection::kGate, Projection::kUp, Projection::kDown};
+constexpr Role kWeightRoles[] = {Role::kWeight, Role::kScale, Role::kZeroPoint, Role::kGroupIndex};
+
+int64_t strip_rows(const layout::CpuRecordPlan& plan) noexcept {
+    const int64_t row_bytes =
+        plan.inputs * plan.bits / 8 + plan.groups() * int64_t{sizeof(float) + 1};
+    return std::max<int64_t>(1, kStripBytes / (row_bytes * layout::kLanes)) * layout::kLanes;
+}
+
+TensorRole tensor_role(Role role) noexcept {
+    switch (role) {
+        case Role::kWeight:
+            return TensorRole::kWeight;
+        case Role::kScale:
+            return TensorRole::kScale;
+        case Role::kZeroPoint:
+            return TensorRole::kZeroPoint;
+        default:
+            return TensorRole::kGroupIndex;
+    }
+}
+
+float element_as_f32(const TensorView& tensor, int64_t index) noexcept {
+    if (tensor.dtype == DType::kF32) return static_cast<const float*>(tensor.data)[index];
+    const uint16_t bits = static_cast<const uint16_t*>(tensor.data)[index];
+    return tensor.dtype == DType::kF16 ? layout::f16_to_f32(bits) : layout::bf16_to_f32(bits);
+}
+
+}  // namespace
+
+Result<MemoryNeed> Bundle::plan(const Context& context, const QuantConfig& config,
+                                const Layer& layer, const Split& split) {
+    TRY(require_support(context.kind, config, layer, split));
+    const CpuBundlePlan plan = plan_cpu_bundle(config, layer, shard_of(layer, split));
+    const std::optional<int64_t> total = checked_mul(plan.expert_count, plan.expert_bytes());
+    if (!total) {
+        return Status::error(Code::kUnsupported, "the layer's weights exceed 2^63 bytes");
+    }
+    MemoryNeed need;
+    need.resident_bytes = static_cast<uint64_t>(*total);
+    need.scratch_bytes = load_scratch_bytes(context, plan);
+    return need;
+}
+
+Result<std::shared_ptr<Bundle>> Bundle::create(std::shared_ptr<const Context> context,
+                                               const QuantConfig& config, const Layer& layer,
+                                               const Split& split) {
+    TRY(const MemoryNeed need, plan(*context, config, layer, split));
+    std::shared_ptr<Bundle> bundle(new Bundle);
+    bundle->config_ = config;
+    bundle->layer_ = layer;
+    bundle->shard_ = shard_of(layer, split);
+    bundle->plan_ = plan_cpu_bundle(config, layer, bundle->shard_);
+    bundle->done_.resize(static_cast<size_t>(bundle->shard_.expert_count) * 3);
+    TRY(bundle->lease_, Budget::take(context->budget, need.resident_bytes, "expert weights"));
+    TRY(bundle->weights_,
+        Buffer::create(context->allocator, need.resident_bytes, "expert weights"));
+    bundle->context_ = std::move(context);
+    // Padding lanes and codes are zero; each thread touches first what it clears.
+    Parallel& parallel = *bundle->context_->parallel;
+    TRY(parallel.start());
+    parallel.run(static_cast<uint32_t>(bundle->shard_.expert_count), [&](uint32_t local) {
+        std::memset(bundle->expert_data(local), 0,
+                    static_cast<size_t>(bundle->plan_.expert_bytes()));
+    });
+    return bundle;
+}
+
+uint8_t* Bundle::expert_data(int64_t local) const noexcept {
+    return weights_.data() + local * plan_.expert_bytes();
+}
+
+Bundle::Expert Bundle::expert(int64_t local) const noexcept {
+    const uint8_t* data = expert_data(local);
+    Expert expert = {data, data + plan_.down_offset_bytes(), nullptr, nullptr};
+    if (plan_.bias) {
+        expert.gate_up_bias =
+            reinterpret_cast<const float*>(data + plan_.gate_up_bias_offset_bytes());
+        expert.down_bias = reinterpret_cast<const float*>(data + plan_.down_bias_offset_bytes());
+    }
+    return expert;
+}
+
+bool Bundle::has_projection(Projection projection) const noexcept {
+    return projection != Projection::kGate || layer_.gated();
+}
+
+bool Bundle::has_role(Role role) const noexcept {
+    switch (role) {
+        case Role::kWeight:
+        case Role::kScale:
+            return true;
+        case Role::kZeroPoint:
+            return config_.asymmetric();
+        case Role::kGroupIndex:
+            return config_.order == Order::kGroup;
+        case Role::kBias:
+            return layer_.bias;
+    }
+    return false;
+}
+
+Status Bundle::check_place(int64_t expert, Projection projection, Role role) const {
+    if (expert < 0 || expert >= layer_.expert_count) {
+        return Status::error(Code::kInvalidArgument, "expert: expected 0 to %lld, got %lld",
+                             static_cast<long long>(layer_.expert_count - 1),
+                             static_cast<long long>(expert));
+    }
+    if (!has_projection(projection)) {
+        return Status::error(Code::kInvalidArgument, "projection: a layer without gate has none");
+    }
+    if (!has_role(role)) {
+        return Status::error(Code::kInvalidArgument, "role: this quant config and layer have no %s",
+                             role_name(role));
+    }
+    return {};
+}
+
+Status Bundle::check_tensor(Projection projection, Role role, const TensorView& tensor) const {
+    const int64_t outputs = layer_.outputs(projection);
+    ExpectedTensor expected;
+    if (role == Role::kBias) {
+        expected = {1, {outputs, 0}, {DType::kF32, DType::kF16, DType::kBf16}};
+    } else {
+        expected = expected_tensor(config_, outputs, layer_.inputs(projection), tensor_role(role));
+    }
+    if (tensor.rank != expected.rank ||
+        !std::equal(tensor.shape, tensor.shape + tensor.rank, expected.shape)) {
+        return Status::error(Code::kShape, "expected shape %s, got %s",
+                             shape_text(expected.shape, expected.rank).c_str(),
+                             shape_text(tensor.shape, tensor.rank).c_str());
+    }
+    if (std::find(expected.dtypes.begin(), expected.dtypes.end(), tensor.dtype) ==
+        expected.dtypes.end()) {
+        std::string names;
+        for (const DType dtype : expected.dtypes) {
+            names += std::string(names.empty() ? "" : " or ") + dtype_name(dtype);
+        }
+        return Status::error(Code::kDtype, "expected type %s, got %s", names.c_str(),
+                             dtype_name(tensor.dtype));
+    }
+    return {};
+}
+
+Status Bundle::repack(int64_t local, Projection projection,
+                      const ProjectionTensors& tensors) const {
+    const int64_t outputs = layer_.outputs(projection);
+    const int64_t inputs = layer_.inputs(projection);
+    TRY(check_projection(config_, outputs, inputs, tensors));
+
+    const bool down = projection == Projection::kDown;
+    const layout::CpuRecordPlan& plan = down ? plan_.down : plan_.gate_up;
+    const int64_t rows_at_a_time = strip_rows(plan);
+    TRY(const std::unique_ptr<Unpacker> unpacker,
+        Unpacker::create(config_, outputs, inputs, tensors, std::min(rows_at_a_time, outputs),
+                         context_->allocator));
+    const std::span<uint8_t> records(expert_data(local) + (down ? plan_.down_offset_bytes() : 0),
+                                     static_cast<size_t>(plan.matrix_bytes()));
+    const bool second = plan.gated_pair && projection == Projection::kUp;
+    for (int64_t row = 0; row < outputs; row += rows_at_a_time) {
+        const Canonical strip = unpacker->strip(row, std::min(rows_at_a_time, outputs - row));
+        pack_cpu_records(plan, strip, row, second, records);
+    }
+    return {};
+}
+
+void Bundle::store_bias(int64_t local, Projection projection, const TensorView& tensor) const {
+    const bool down = projection == Projection::kDown;
+    const layout::CpuRecordPlan& plan = down ? plan_.down : plan_.gate_up;
+    auto* bias =
+        reinterpret_cast<float*>(expert_data(local) + (down ? plan_.down_bias_offset_bytes()
+                                                            : plan_.gate_up_bias_offset_bytes()));
+    const bool second = plan.gated_pair && projection == Projection::kUp;
+    for (int64_t output = 0; output < plan.outputs; ++output) {
+        const layout::CpuLane lane = layout::cpu_lane(plan, output, second);
+        bias[lane.block * layout::kLanes + lane.lane] = element_as_f32(tensor, output);
+    }
+}
+
+Status Bundle::stage(int64_t local, Projection projection, Role role, const TensorView& tensor) {
+    StagedProjection& staged = staged_[{local, projection}];
+    const bool complete =
+        std::all_of(std::begin(kWeightRoles), std::end(kWeightRoles), [&](Role wanted) {
+            return !has_role(wanted) || wanted == role || staged.contains(wanted);
+        });
+    if (!complete) {
+        Staged copy{tensor, {}};
+        uint64_t size_bytes = dtype_bytes(tensor.dtype);
+        for (int axis = 0; axis < tensor.rank; ++axis) {
+            size_bytes *= static_cast<uint64_t>(tensor.shape[axis]);
+        }
+        TRY(copy.data, Buffer::create(context_->allocator, size_bytes, "staged tensor"));
+        std::memcpy(copy.data.data(), tensor.data, size_bytes);
+        copy.view.data = copy.data.data();
+        staged[role] = std::move(copy);
+        return {};
+    }
+    const auto view = [&](Role wanted) -> TensorView {
+        if (wanted == role) return tensor;
+        const auto found = staged.find(wanted);
+        return found == staged.end() ? TensorView{} : found->second.view;
+    };
+    TRY(repack(local, projection,
+               {view(Role::kWeight), view(Role::kScale), view(Role::kZeroPoint),
+                view(Role::kGroupIndex)}));
+    staged_.erase({local, projection});
+    done(local, projection) |= kWeightsDone;
+    return {};
+}
+
+Status Bundle::set_exclusively(int64_t expert, Projection projection, Role role,
+                               const TensorView& tensor) {
+    if (sealed()) return Status::error(Code::kState, "the bundle is sealed");
+    TRY(check_place(expert, projection, role));
+    TRY(check_tensor(projection, role, tensor));
+    const int64_t local = shard_.local(expert);
+    if (local < 0) return {};
+    if ((done(local, projection) & (role == Role::kBias ? kBiasDone : kWeightsDone)) != 0) {
+        return Status::error(Code::kState, "already complete");
+    }
+    if (role != Role::kBias) return stage(local, projection, role, tensor);
+    store_bias(local, projection, tensor);
+    done(local, projection) |= kBiasDone;
+    return {};
+}
+
+Status Bundle::set(int64_t expert, Projection projection, Role role, const TensorView& tensor) {
+    const Exclusive::Hold hold(filling_);
+    if (!hold.held()) {
+        return Status::error(Code::kBusy, "another thread is filling the bundle");
+    }
+    return set_exclusively(expert, projection, role, tensor)
+        .within("expert %lld %s %s", static_cast<long long>(expert), projection_name(projection),
+                role_name(role));
+}
+
+Status Bundle::seal() {
+    const Exclusive::Hold hold(filling_);
+    if (!hold.held()) {
+        return Status::error(Code::kBusy, "another thread is filling the bundle");
+    }
+    if (sealed()) return Status::error(Code::kState, "the bundle is sealed already");
+    for (int64_t local = 0; local < shard_.expert_count; ++local) {
+        for (const Projection projection : kProjections) {
+            if (!has_projection(projection)) continue;
+            const uint8_t have = done(local, projection);
+            const bool weights = (have & kWeightsDone) != 0;
+            if (weights && (!layer_.bias || (have & kBiasDone) != 0)) continue;
+            Role missing = Role::kBias;
+            if (!weights) {
+                const auto staged = staged_.find({local, projection});
+                for (const Role role : kWeightRoles) {
+                    if (!has_role(role)) continue;
+                    missing = role;
+                    if (staged == staged_.end() || !staged->second.contains(role)) break;
+                }
+            }
+            return Status::error(Code::kMissingTensor, "expert %lld %s %s was never set",
+                                 static_cast<long long>(shard_.first_expert + local),
+                                 projection_name(projection), role_name(missing));
+        }
+    }
+    sealed_.store(true, std::memory_order_release);
+    return {};
+}
+
+}  // namespace mmoe
