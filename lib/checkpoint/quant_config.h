@@ -11,9 +11,9 @@
 namespace mmoe {
 
 // Values of the enumerations of the public header with the same names.
-enum class Format : int32_t { kCompressedTensors = 0 };
+enum class Format : int32_t { kCompressedTensors = 0, kGptq = 1, kAwq = 2, kMarlin = 3 };
 enum class Symmetry : int32_t { kSymmetric = 0, kAsymmetric = 1 };
-enum class ZeroPointForm : int32_t { kPacked = 0, kInt8 = 1 };
+enum class ZeroPointForm : int32_t { kPacked = 0, kInt8 = 1, kMinusOne = 2, kMinusOneWord = 3 };
 enum class Order : int32_t { kNone = 0, kStatic = 1, kGroup = 2 };
 
 struct QuantConfig {
