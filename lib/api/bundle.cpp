@@ -172,7 +172,7 @@ mmoe_status mmoe_bundle_info(const mmoe_bundle* bundle, mmoe_layer* layer,
         filled.local_expert_count = static_cast<uint32_t>(object.shard().expert_count);
         filled.first_expert = static_cast<uint32_t>(object.shard().first_expert);
         filled.local_intermediate_size = static_cast<uint32_t>(object.layer().intermediate_size);
-        filled.resident_bytes = static_cast<uint64_t>(object.plan().total_bytes());
+        filled.resident_bytes = object.resident_bytes();
         filled.sealed = object.sealed() ? 1 : 0;
         filled.device_kind = static_cast<mmoe_device_kind>(object.context()->kind);
         write_output(filled, description);

@@ -4,11 +4,10 @@
 #include "bundle/bundle.h"
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <cstring>
 
 #include "bundle/support.h"
-#include "repack/cpu_records.h"
 
 namespace mmoe {
 namespace {
@@ -16,17 +15,8 @@ namespace {
 constexpr uint8_t kWeightsDone = 1;
 constexpr uint8_t kBiasDone = 2;
 
-// A strip's codes and scales stay in the second-level cache between unpacking and repacking.
-constexpr int64_t kStripBytes = int64_t{256} << 10;
-
 constexpr Projection kProjections[] = {Projection::kGate, Projection::kUp, Projection::kDown};
 constexpr Role kWeightRoles[] = {Role::kWeight, Role::kScale, Role::kZeroPoint, Role::kGroupIndex};
-
-int64_t strip_rows(const layout::CpuRecordPlan& plan) noexcept {
-    const int64_t row_bytes =
-        plan.inputs * plan.bits / 8 + plan.groups() * int64_t{sizeof(float) + 1};
-    return std::max<int64_t>(1, kStripBytes / (row_bytes * layout::kLanes)) * layout::kLanes;
-}
 
 TensorRole tensor_role(Role role) noexcept {
     switch (role) {
@@ -52,13 +42,9 @@ float element_as_f32(const TensorView& tensor, int64_t index) noexcept {
 Result<MemoryNeed> Bundle::plan(const Context& context, const QuantConfig& config,
                                 const Layer& layer, const Split& split) {
     TRY(require_support(context.kind, config, layer, split));
-    const CpuBundlePlan plan = plan_cpu_bundle(config, layer, shard_of(layer, split));
-    const std::optional<int64_t> total = checked_mul(plan.expert_count, plan.expert_bytes());
-    if (!total) {
-        return Status::error(Code::kUnsupported, "the layer's weights exceed 2^63 bytes");
-    }
+    const CpuBundlePlan plan = plan_cpu_bundle(config, layer, shard_of(layer, split).expert_count);
     MemoryNeed need;
-    need.resident_bytes = static_cast<uint64_t>(*total);
+    need.resident_bytes = static_cast<uint64_t>(plan.total_bytes());
     need.scratch_bytes = load_scratch_bytes(context, plan);
     return need;
 }
@@ -66,40 +52,18 @@ Result<MemoryNeed> Bundle::plan(const Context& context, const QuantConfig& confi
 Result<std::shared_ptr<Bundle>> Bundle::create(std::shared_ptr<const Context> context,
                                                const QuantConfig& config, const Layer& layer,
                                                const Split& split) {
-    TRY(const MemoryNeed need, plan(*context, config, layer, split));
+    TRY(require_support(context->kind, config, layer, split));
     std::shared_ptr<Bundle> bundle(new Bundle);
     bundle->config_ = config;
     bundle->layer_ = layer;
     bundle->shard_ = shard_of(layer, split);
-    bundle->plan_ = plan_cpu_bundle(config, layer, bundle->shard_);
     bundle->done_.resize(static_cast<size_t>(bundle->shard_.expert_count) * 3);
-    TRY(bundle->lease_, Budget::take(context->budget, need.resident_bytes, "expert weights"));
-    TRY(bundle->weights_,
-        Buffer::create(context->allocator, need.resident_bytes, "expert weights"));
+    TRY(std::unique_ptr<CpuStore> store,
+        CpuStore::create(context, config, layer, bundle->shard_.expert_count));
+    bundle->cpu_ = store.get();
+    bundle->store_ = std::move(store);
     bundle->context_ = std::move(context);
-    // Padding lanes and codes are zero; each thread touches first what it clears.
-    Parallel& parallel = *bundle->context_->parallel;
-    TRY(parallel.start());
-    parallel.run(static_cast<uint32_t>(bundle->shard_.expert_count), [&](uint32_t local) {
-        std::memset(bundle->expert_data(local), 0,
-                    static_cast<size_t>(bundle->plan_.expert_bytes()));
-    });
     return bundle;
-}
-
-uint8_t* Bundle::expert_data(int64_t local) const noexcept {
-    return weights_.data() + local * plan_.expert_bytes();
-}
-
-Bundle::Expert Bundle::expert(int64_t local) const noexcept {
-    const uint8_t* data = expert_data(local);
-    Expert expert = {data, data + plan_.down_offset_bytes(), nullptr, nullptr};
-    if (plan_.bias) {
-        expert.gate_up_bias =
-            reinterpret_cast<const float*>(data + plan_.gate_up_bias_offset_bytes());
-        expert.down_bias = reinterpret_cast<const float*>(data + plan_.down_bias_offset_bytes());
-    }
-    return expert;
 }
 
 bool Bundle::has_projection(Projection projection) const noexcept {
@@ -163,39 +127,21 @@ Status Bundle::check_tensor(Projection projection, Role role, const TensorView& 
     return {};
 }
 
-Status Bundle::repack(int64_t local, Projection projection,
-                      const ProjectionTensors& tensors) const {
-    const int64_t outputs = layer_.outputs(projection);
-    const int64_t inputs = layer_.inputs(projection);
-    TRY(check_projection(config_, outputs, inputs, tensors));
-
-    const bool down = projection == Projection::kDown;
-    const layout::CpuRecordPlan& plan = down ? plan_.down : plan_.gate_up;
-    const int64_t rows_at_a_time = strip_rows(plan);
-    TRY(const std::unique_ptr<Unpacker> unpacker,
-        Unpacker::create(config_, outputs, inputs, tensors, std::min(rows_at_a_time, outputs),
-                         context_->allocator));
-    const std::span<uint8_t> records(expert_data(local) + (down ? plan_.down_offset_bytes() : 0),
-                                     static_cast<size_t>(plan.matrix_bytes()));
-    const bool second = plan.gated_pair && projection == Projection::kUp;
-    for (int64_t row = 0; row < outputs; row += rows_at_a_time) {
-        const Canonical strip = unpacker->strip(row, std::min(rows_at_a_time, outputs - row));
-        pack_cpu_records(plan, strip, row, second, records);
-    }
-    return {};
+Status Bundle::put(int64_t local, Projection projection, const ProjectionTensors& tensors) const {
+    TRY(check_projection(config_, layer_.outputs(projection), layer_.inputs(projection), tensors));
+    return store_->put(local, projection, tensors);
 }
 
-void Bundle::store_bias(int64_t local, Projection projection, const TensorView& tensor) const {
-    const bool down = projection == Projection::kDown;
-    const layout::CpuRecordPlan& plan = down ? plan_.down : plan_.gate_up;
-    auto* bias =
-        reinterpret_cast<float*>(expert_data(local) + (down ? plan_.down_bias_offset_bytes()
-                                                            : plan_.gate_up_bias_offset_bytes()));
-    const bool second = plan.gated_pair && projection == Projection::kUp;
-    for (int64_t output = 0; output < plan.outputs; ++output) {
-        const layout::CpuLane lane = layout::cpu_lane(plan, output, second);
-        bias[lane.block * layout::kLanes + lane.lane] = element_as_f32(tensor, output);
+Status Bundle::put_bias(int64_t local, Projection projection, const TensorView& tensor) const {
+    std::vector<float> bias(static_cast<size_t>(layer_.outputs(projection)));
+    for (size_t i = 0; i < bias.size(); ++i) {
+        bias[i] = element_as_f32(tensor, static_cast<int64_t>(i));
+        if (!std::isfinite(bias[i])) {
+            return Status::error(Code::kBadData, "element %zu: expected a finite number, got %g", i,
+                                 static_cast<double>(bias[i]));
+        }
     }
+    return store_->put_bias(local, projection, bias);
 }
 
 Status Bundle::stage(int64_t local, Projection projection, Role role, const TensorView& tensor) {
@@ -221,9 +167,9 @@ Status Bundle::stage(int64_t local, Projection projection, Role role, const Tens
         const auto found = staged.find(wanted);
         return found == staged.end() ? TensorView{} : found->second.view;
     };
-    TRY(repack(local, projection,
-               {view(Role::kWeight), view(Role::kScale), view(Role::kZeroPoint),
-                view(Role::kGroupIndex)}));
+    TRY(put(local, projection,
+            {view(Role::kWeight), view(Role::kScale), view(Role::kZeroPoint),
+             view(Role::kGroupIndex)}));
     staged_.erase({local, projection});
     done(local, projection) |= kWeightsDone;
     return {};
@@ -240,7 +186,7 @@ Status Bundle::set_exclusively(int64_t expert, Projection projection, Role role,
         return Status::error(Code::kState, "already complete");
     }
     if (role != Role::kBias) return stage(local, projection, role, tensor);
-    store_bias(local, projection, tensor);
+    TRY(put_bias(local, projection, tensor));
     done(local, projection) |= kBiasDone;
     return {};
 }

@@ -13,7 +13,7 @@
 #include "base/exclusive.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "bundle/cpu_plan.h"
+#include "bundle/cpu_store.h"
 #include "bundle/shard.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/layer.h"
@@ -62,15 +62,9 @@ class Bundle {
     [[nodiscard]] const QuantConfig& config() const noexcept { return config_; }
     [[nodiscard]] const Layer& layer() const noexcept { return layer_; }  // whole
     [[nodiscard]] const Shard& shard() const noexcept { return shard_; }
-    [[nodiscard]] const CpuBundlePlan& plan() const noexcept { return plan_; }
-
-    struct Expert {
-        const uint8_t* gate_up;     // records
-        const uint8_t* down;        // records
-        const float* gate_up_bias;  // [blocks, 64] in lane order, or null
-        const float* down_bias;     // [blocks, 64], or null
-    };
-    [[nodiscard]] Expert expert(int64_t local) const noexcept;
+    // Null unless the context's device is the CPU.
+    [[nodiscard]] const CpuStore* cpu() const noexcept { return cpu_; }
+    [[nodiscard]] uint64_t resident_bytes() const noexcept { return store_->resident_bytes(); }
 
   private:
     // A tensor kept until its projection is complete.
@@ -82,7 +76,6 @@ class Bundle {
     using StagedProjection = std::map<Role, Staged>;
 
     Bundle() = default;
-    [[nodiscard]] uint8_t* expert_data(int64_t local) const noexcept;
     [[nodiscard]] bool has_projection(Projection projection) const noexcept;
     [[nodiscard]] bool has_role(Role role) const noexcept;
     [[nodiscard]] uint8_t& done(int64_t local, Projection projection) noexcept {
@@ -92,8 +85,8 @@ class Bundle {
     Status set_exclusively(int64_t expert, Projection projection, Role role,
                            const TensorView& tensor);
     Status check_tensor(Projection projection, Role role, const TensorView& tensor) const;
-    Status repack(int64_t local, Projection projection, const ProjectionTensors& tensors) const;
-    void store_bias(int64_t local, Projection projection, const TensorView& tensor) const;
+    Status put(int64_t local, Projection projection, const ProjectionTensors& tensors) const;
+    Status put_bias(int64_t local, Projection projection, const TensorView& tensor) const;
     Status stage(int64_t local, Projection projection, Role role, const TensorView& tensor);
     Status load_expert(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t local) const;
     Status load_projection(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t local,
@@ -103,9 +96,8 @@ class Bundle {
     QuantConfig config_;
     Layer layer_;
     Shard shard_;
-    CpuBundlePlan plan_;
-    Budget::Lease lease_;
-    Buffer weights_;
+    std::unique_ptr<Store> store_;
+    CpuStore* cpu_ = nullptr;  // store_, if it is one
     std::map<std::pair<int64_t, Projection>, StagedProjection> staged_;
     std::vector<uint8_t> done_;  // [experts, 3] bits: kWeightsDone, kBiasDone
     Exclusive filling_;

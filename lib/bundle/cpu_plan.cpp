@@ -4,7 +4,7 @@
 namespace mmoe {
 
 CpuBundlePlan plan_cpu_bundle(const QuantConfig& config, const Layer& layer,
-                              const Shard& shard) noexcept {
+                              int64_t expert_count) noexcept {
     layout::CpuRecordPlan common;
     common.bits = config.bits;
     common.asymmetric = config.asymmetric();
@@ -20,7 +20,7 @@ CpuBundlePlan plan_cpu_bundle(const QuantConfig& config, const Layer& layer,
     plan.down.outputs = layer.hidden_size;
     plan.down.inputs = layer.intermediate_size;
     plan.down.group_size = config.group_size_for(layer.intermediate_size);
-    plan.expert_count = shard.expert_count;
+    plan.expert_count = expert_count;
     plan.bias = layer.bias;
     return plan;
 }

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 
-#include "bundle/shard.h"
 #include "checkpoint/layer.h"
 #include "checkpoint/quant_config.h"
 #include "layout/cpu_record.h"
@@ -45,6 +44,6 @@ struct CpuBundlePlan {
 
 // `config` and `layer` are supported; an absent scale type is bf16.
 [[nodiscard]] CpuBundlePlan plan_cpu_bundle(const QuantConfig& config, const Layer& layer,
-                                            const Shard& shard) noexcept;
+                                            int64_t expert_count) noexcept;
 
 }  // namespace mmoe

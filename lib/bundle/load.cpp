@@ -43,11 +43,10 @@ Status Bundle::load_projection(const Checkpoint& checkpoint, const LayerEntry& e
     TRY(const LoadedProjection loaded,
         read_projection(checkpoint, entry, shard_.first_expert + local, projection,
                         context_->allocator));
-    TRY(repack(local, projection, loaded.tensors));
+    TRY(put(local, projection, loaded.tensors));
     if (!layer_.bias) return {};
     TRY(check_tensor(projection, Role::kBias, loaded.bias).within("bias"));
-    store_bias(local, projection, loaded.bias);
-    return {};
+    return put_bias(local, projection, loaded.bias).within("bias");
 }
 
 Status Bundle::load_expert(const Checkpoint& checkpoint, const LayerEntry& entry,
@@ -72,15 +71,16 @@ Result<std::shared_ptr<Bundle>> Bundle::load(std::shared_ptr<const Context> cont
     TRY(const std::shared_ptr<Bundle> bundle,
         create(std::move(context), entry.config, entry.layer, split));
     const int64_t expert_count = bundle->shard_.expert_count;
-    const auto total_bytes = static_cast<uint64_t>(bundle->plan_.total_bytes());
+    const uint64_t total_bytes = bundle->resident_bytes();
     const auto cancelled = [&](int64_t experts_done) {
-        const auto done_bytes = static_cast<uint64_t>(experts_done * bundle->plan_.expert_bytes());
+        const uint64_t done_bytes =
+            total_bytes / static_cast<uint64_t>(expert_count) * static_cast<uint64_t>(experts_done);
         return progress && !progress(done_bytes, total_bytes);
     };
     if (cancelled(0)) return Status::error(Code::kCancelled, "loading was cancelled");
 
     Parallel& parallel = *bundle->context_->parallel;
-    const uint32_t at_a_time = loader_count(*bundle->context_, bundle->plan_);
+    const uint32_t at_a_time = loader_count(*bundle->context_, bundle->cpu_->plan());
     std::vector<Status> statuses(at_a_time);
     for (int64_t first = 0; first < expert_count; first += at_a_time) {
         const auto count =

@@ -42,7 +42,8 @@ class LayerRun {
   public:
     explicit LayerRun(const CpuRun& run) noexcept
         : run_(run),
-          bundle_(run.bundle.plan()),
+          store_(*run.bundle.cpu()),
+          bundle_(store_.plan()),
           layer_(run.bundle.layer()),
           parallel_(*run.bundle.context()->parallel) {
         const auto slots = static_cast<size_t>(run.plan.slots);
@@ -189,7 +190,7 @@ class LayerRun {
     }
 
     void gate_up_block(int32_t expert, int64_t block) const {
-        const Bundle::Expert weights = run_.bundle.expert(expert);
+        const CpuStore::Expert weights = store_.expert(expert);
         const uint8_t* records = weights.gate_up + block * bundle_.gate_up.block_bytes();
         const int64_t per_block = bundle_.gate_up.outputs_per_block();
         cpu::ActivateArgs args = activation();
@@ -258,7 +259,7 @@ class LayerRun {
     }
 
     void down_block(int32_t expert, int64_t block) const {
-        const Bundle::Expert weights = run_.bundle.expert(expert);
+        const CpuStore::Expert weights = store_.expert(expert);
         const uint8_t* records = weights.down + block * bundle_.down.block_bytes();
         const int64_t first = block * kLanes;
         cpu::CombineArgs args = {};
@@ -282,6 +283,7 @@ class LayerRun {
     }
 
     const CpuRun& run_;
+    const CpuStore& store_;
     const CpuBundlePlan& bundle_;
     const Layer& layer_;
     Parallel& parallel_;

@@ -20,7 +20,7 @@ Result<uint64_t> Executor::plan(const Context& context, const QuantConfig& confi
                                 const Layer& layer, const ExecutorOptions& options) {
     const Split whole;
     TRY(require_support(context.kind, config, layer, whole));
-    const CpuBundlePlan bundle = plan_cpu_bundle(config, layer, shard_of(layer, whole));
+    const CpuBundlePlan bundle = plan_cpu_bundle(config, layer, layer.expert_count);
     TRY(const CpuWorkspacePlan workspace,
         plan_for(bundle, options, context.tier, options.max_tokens, options.max_top_k));
     return static_cast<uint64_t>(workspace.total_bytes);
@@ -29,8 +29,8 @@ Result<uint64_t> Executor::plan(const Context& context, const QuantConfig& confi
 Result<std::shared_ptr<Executor>> Executor::create(std::shared_ptr<const Context> context,
                                                    const Bundle& bundle,
                                                    const ExecutorOptions& options) {
-    TRY(const CpuWorkspacePlan plan,
-        plan_for(bundle.plan(), options, context->tier, options.max_tokens, options.max_top_k));
+    TRY(const CpuWorkspacePlan plan, plan_for(bundle.cpu()->plan(), options, context->tier,
+                                              options.max_tokens, options.max_top_k));
     const auto bytes = static_cast<uint64_t>(plan.total_bytes);
     std::shared_ptr<Executor> executor(new Executor);
     executor->options_ = options;
@@ -45,10 +45,10 @@ Status Executor::run(const Bundle& bundle, const RunArgs& args) {
     if (!hold.held()) {
         return Status::error(Code::kBusy, "another thread is running this executor");
     }
-    TRY(const CpuRows rows,
-        choose_cpu_rows(bundle.plan(), options_.hidden_type, options_.precision, context_->tier));
+    TRY(const CpuRows rows, choose_cpu_rows(bundle.cpu()->plan(), options_.hidden_type,
+                                            options_.precision, context_->tier));
     TRY(const CpuWorkspacePlan plan,
-        plan_cpu_workspace(bundle.plan(), rows, args.tokens, args.top_k));
+        plan_cpu_workspace(bundle.cpu()->plan(), rows, args.tokens, args.top_k));
     if (static_cast<uint64_t>(plan.total_bytes) > workspace_.size_bytes()) {
         return Status::error(Code::kInvalidArgument,
                              "the bundle needs a workspace of %lld bytes, this executor has %zu",
@@ -64,7 +64,7 @@ std::string Executor::explain(const Bundle& bundle, int64_t tokens) const {
     std::string text = "T = " + std::to_string(tokens) + " on the CPU, " +
                        cpu::tier_name(context_->tier) + ", " +
                        std::to_string(context_->parallel->thread_count()) + " threads\n";
-    return text + explain_cpu_rows(bundle.plan(), options_.hidden_type, options_.precision,
+    return text + explain_cpu_rows(bundle.cpu()->plan(), options_.hidden_type, options_.precision,
                                    context_->tier);
 }
 
