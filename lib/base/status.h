@@ -57,6 +57,11 @@ class [[nodiscard]] Status {
     [[nodiscard]] int32_t cuda_error() const noexcept { return cuda_error_; }
     [[nodiscard]] uint64_t file_offset() const noexcept { return file_offset_; }
 
+    // The same sentence in another category.
+    Status&& as(Code code) && noexcept {
+        code_ = code;
+        return std::move(*this);
+    }
     Status&& with_errno(int value) && noexcept {
         os_errno_ = value;
         return std::move(*this);

@@ -18,19 +18,6 @@ constexpr uint8_t kBiasDone = 2;
 constexpr Projection kProjections[] = {Projection::kGate, Projection::kUp, Projection::kDown};
 constexpr Role kWeightRoles[] = {Role::kWeight, Role::kScale, Role::kZeroPoint, Role::kGroupIndex};
 
-TensorRole tensor_role(Role role) noexcept {
-    switch (role) {
-        case Role::kWeight:
-            return TensorRole::kWeight;
-        case Role::kScale:
-            return TensorRole::kScale;
-        case Role::kZeroPoint:
-            return TensorRole::kZeroPoint;
-        default:
-            return TensorRole::kGroupIndex;
-    }
-}
-
 float element_as_f32(const TensorView& tensor, int64_t index) noexcept {
     if (tensor.dtype == DType::kF32) return static_cast<const float*>(tensor.data)[index];
     const uint16_t bits = static_cast<const uint16_t*>(tensor.data)[index];
@@ -70,59 +57,23 @@ bool Bundle::has_projection(Projection projection) const noexcept {
     return projection != Projection::kGate || layer_.gated();
 }
 
-bool Bundle::has_role(Role role) const noexcept {
-    switch (role) {
-        case Role::kWeight:
-        case Role::kScale:
-            return true;
-        case Role::kZeroPoint:
-            return config_.asymmetric();
-        case Role::kGroupIndex:
-            return config_.order == Order::kGroup;
-        case Role::kBias:
-            return layer_.bias;
-    }
-    return false;
+ExpectedTensor Bundle::expected(Projection projection, Role role) const {
+    if (role == Role::kBias && !layer_.bias) return {};
+    return expected_tensor(config_, layer_.outputs(projection), layer_.inputs(projection), role);
 }
 
 Status Bundle::check_place(int64_t expert, Projection projection, Role role) const {
     if (expert < 0 || expert >= layer_.expert_count) {
-        return Status::error(Code::kInvalidArgument, "expert: expected 0 to %lld, got %lld",
-                             static_cast<long long>(layer_.expert_count - 1),
-                             static_cast<long long>(expert));
+        return Status::error(Code::kInvalidArgument, "expected an expert from 0 to %lld",
+                             static_cast<long long>(layer_.expert_count - 1));
     }
     if (!has_projection(projection)) {
-        return Status::error(Code::kInvalidArgument, "projection: a layer without gate has none");
+        return Status::error(Code::kInvalidArgument, "the layer has no gate");
     }
-    if (!has_role(role)) {
-        return Status::error(Code::kInvalidArgument, "role: this quant config and layer have no %s",
+    if (expected(projection, role).rank == 0) {
+        return Status::error(Code::kInvalidArgument,
+                             "%s: this quant config and layer have no such tensor",
                              role_name(role));
-    }
-    return {};
-}
-
-Status Bundle::check_tensor(Projection projection, Role role, const TensorView& tensor) const {
-    const int64_t outputs = layer_.outputs(projection);
-    ExpectedTensor expected;
-    if (role == Role::kBias) {
-        expected = {1, {outputs, 0}, {DType::kF32, DType::kF16, DType::kBf16}};
-    } else {
-        expected = expected_tensor(config_, outputs, layer_.inputs(projection), tensor_role(role));
-    }
-    if (tensor.rank != expected.rank ||
-        !std::equal(tensor.shape, tensor.shape + tensor.rank, expected.shape)) {
-        return Status::error(Code::kShape, "expected shape %s, got %s",
-                             shape_text(expected.shape, expected.rank).c_str(),
-                             shape_text(tensor.shape, tensor.rank).c_str());
-    }
-    if (std::find(expected.dtypes.begin(), expected.dtypes.end(), tensor.dtype) ==
-        expected.dtypes.end()) {
-        std::string names;
-        for (const DType dtype : expected.dtypes) {
-            names += std::string(names.empty() ? "" : " or ") + dtype_name(dtype);
-        }
-        return Status::error(Code::kDtype, "expected type %s, got %s", names.c_str(),
-                             dtype_name(tensor.dtype));
     }
     return {};
 }
@@ -137,7 +88,8 @@ Status Bundle::put_bias(int64_t local, Projection projection, const TensorView& 
     for (size_t i = 0; i < bias.size(); ++i) {
         bias[i] = element_as_f32(tensor, static_cast<int64_t>(i));
         if (!std::isfinite(bias[i])) {
-            return Status::error(Code::kBadData, "element %zu: expected a finite number, got %g", i,
+            return Status::error(Code::kBadData,
+                                 "bias: element %zu: expected a finite number, got %g", i,
                                  static_cast<double>(bias[i]));
         }
     }
@@ -148,7 +100,8 @@ Status Bundle::stage(int64_t local, Projection projection, Role role, const Tens
     StagedProjection& staged = staged_[{local, projection}];
     const bool complete =
         std::all_of(std::begin(kWeightRoles), std::end(kWeightRoles), [&](Role wanted) {
-            return !has_role(wanted) || wanted == role || staged.contains(wanted);
+            return !expected(projection, wanted).required || wanted == role ||
+                   staged.contains(wanted);
         });
     if (!complete) {
         Staged copy{tensor, {}};
@@ -179,11 +132,12 @@ Status Bundle::set_exclusively(int64_t expert, Projection projection, Role role,
                                const TensorView& tensor) {
     if (sealed()) return Status::error(Code::kState, "the bundle is sealed");
     TRY(check_place(expert, projection, role));
-    TRY(check_tensor(projection, role, tensor));
+    TRY(check_tensor(config_, layer_.outputs(projection), layer_.inputs(projection), role, tensor));
     const int64_t local = shard_.local(expert);
     if (local < 0) return {};
     if ((done(local, projection) & (role == Role::kBias ? kBiasDone : kWeightsDone)) != 0) {
-        return Status::error(Code::kState, "already complete");
+        return Status::error(Code::kState, "%s: the projection's %s already complete",
+                             role_name(role), role == Role::kBias ? "bias is" : "weights are");
     }
     if (role != Role::kBias) return stage(local, projection, role, tensor);
     TRY(put_bias(local, projection, tensor));
@@ -197,8 +151,7 @@ Status Bundle::set(int64_t expert, Projection projection, Role role, const Tenso
         return Status::error(Code::kBusy, "another thread is filling the bundle");
     }
     return set_exclusively(expert, projection, role, tensor)
-        .within("expert %lld %s %s", static_cast<long long>(expert), projection_name(projection),
-                role_name(role));
+        .within("expert %lld %s", static_cast<long long>(expert), projection_name(projection));
 }
 
 Status Bundle::seal() {
@@ -217,7 +170,7 @@ Status Bundle::seal() {
             if (!weights) {
                 const auto staged = staged_.find({local, projection});
                 for (const Role role : kWeightRoles) {
-                    if (!has_role(role)) continue;
+                    if (!expected(projection, role).required) continue;
                     missing = role;
                     if (staged == staged_.end() || !staged->second.contains(role)) break;
                 }

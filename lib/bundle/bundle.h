@@ -77,14 +77,14 @@ class Bundle {
 
     Bundle() = default;
     [[nodiscard]] bool has_projection(Projection projection) const noexcept;
-    [[nodiscard]] bool has_role(Role role) const noexcept;
+    // Rank 0: the layer and its config have no such tensor.
+    [[nodiscard]] ExpectedTensor expected(Projection projection, Role role) const;
     [[nodiscard]] uint8_t& done(int64_t local, Projection projection) noexcept {
         return done_[static_cast<size_t>(local * 3 + static_cast<int>(projection) - 1)];
     }
     Status check_place(int64_t expert, Projection projection, Role role) const;
     Status set_exclusively(int64_t expert, Projection projection, Role role,
                            const TensorView& tensor);
-    Status check_tensor(Projection projection, Role role, const TensorView& tensor) const;
     Status put(int64_t local, Projection projection, const ProjectionTensors& tensors) const;
     Status put_bias(int64_t local, Projection projection, const TensorView& tensor) const;
     Status stage(int64_t local, Projection projection, Role role, const TensorView& tensor);

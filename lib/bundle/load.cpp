@@ -45,8 +45,9 @@ Status Bundle::load_projection(const Checkpoint& checkpoint, const LayerEntry& e
                         context_->allocator));
     TRY(put(local, projection, loaded.tensors));
     if (!layer_.bias) return {};
-    TRY(check_tensor(projection, Role::kBias, loaded.bias).within("bias"));
-    return put_bias(local, projection, loaded.bias).within("bias");
+    TRY(check_tensor(config_, layer_.outputs(projection), layer_.inputs(projection), Role::kBias,
+                     loaded.bias));
+    return put_bias(local, projection, loaded.bias);
 }
 
 Status Bundle::load_expert(const Checkpoint& checkpoint, const LayerEntry& entry,

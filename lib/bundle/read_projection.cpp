@@ -46,23 +46,25 @@ Result<LoadedProjection> read_projection(const Checkpoint& checkpoint, const Lay
                                          int64_t expert, Projection projection,
                                          const std::shared_ptr<const Allocator>& allocator) {
     LoadedProjection loaded;
-    const QuantConfig& config = entry.config;
+    const int64_t outputs = entry.layer.outputs(projection);
+    const int64_t inputs = entry.layer.inputs(projection);
     const struct {
         Role role;
-        bool wanted;
         TensorView* view;
-    } slots[] = {{Role::kWeight, true, &loaded.tensors.weight},
-                 {Role::kScale, true, &loaded.tensors.scale},
-                 {Role::kZeroPoint, config.asymmetric(), &loaded.tensors.zero_point},
-                 {Role::kGroupIndex, config.order == Order::kGroup, &loaded.tensors.group_index},
-                 {Role::kBias, entry.layer.bias, &loaded.bias}};
+    } slots[] = {{Role::kWeight, &loaded.tensors.weight},
+                 {Role::kScale, &loaded.tensors.scale},
+                 {Role::kZeroPoint, &loaded.tensors.zero_point},
+                 {Role::kGroupIndex, &loaded.tensors.group_index},
+                 {Role::kBias, &loaded.bias}};
     for (size_t i = 0; i < std::size(slots); ++i) {
-        if (!slots[i].wanted) continue;
-        TRY(const ExpertTensor tensor,
-            checkpoint.expert_tensor(entry, expert, projection, slots[i].role));
+        const Role role = slots[i].role;
+        const ExpectedTensor expected = expected_tensor(entry.config, outputs, inputs, role);
+        if (expected.rank == 0 || (role == Role::kBias && !entry.layer.bias)) continue;
+        TRY(const ExpertTensor tensor, checkpoint.expert_tensor(entry, expert, projection, role));
         if (tensor.entry == nullptr) {
+            if (!expected.required && role != Role::kBias) continue;
             return Status::error(Code::kMissingTensor, "%s is not in the checkpoint",
-                                 role_name(slots[i].role));
+                                 role_name(role));
         }
         Buffer& buffer = loaded.buffers[i];
         TRY(buffer, Buffer::create(allocator, tensor.byte_count, "load scratch"));

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <optional>
 
+#include "base/checked.h"
+
 namespace mmoe {
 namespace {
 
@@ -22,7 +24,7 @@ struct Refusal {
 
 using Answer = std::optional<Refusal>;
 
-// Dimensions up to here keep every product of a layer far inside 64 bits.
+// Dimensions up to here keep every product of two far inside 64 bits.
 constexpr int64_t kMaxDimension = int64_t{1} << 24;
 
 std::string number(int64_t value) {
@@ -48,7 +50,12 @@ Answer check_shape(const Question& q) {
                            ", got " + number(dimension.value),
                        ""};
     }
-    return {};
+    // Codes, scales, zero points and padding of a weight take less than 64 bytes.
+    if (checked_mul(q.layer.expert_count, q.layer.hidden_size, q.layer.intermediate_size,
+                    int64_t{3 * 64})) {
+        return {};
+    }
+    return Refusal{"expert_count x hidden_size x intermediate_size exceeds 2^55", ""};
 }
 
 // The largest group size not above `wanted` that divides every axis.
