@@ -75,7 +75,7 @@ def parse(path):
                  if not name.startswith("MMOE_VERSION_")]
     functions = []
     rest = re.sub(r"\{.*?\}", "", declarations, flags=re.S)
-    for m in re.finditer(r"^(?!typedef)([\w ]+?[ *])(mmoe_\w+)\(([^;]*)\);", rest, re.M):
+    for m in re.finditer(r"^(?!typedef)([\w ]+\*? )(mmoe_\w+)\(([^;]*)\);", rest, re.M):
         parameters = []
         for text in " ".join(m.group(3).split()).split(", "):
             if text != "void":

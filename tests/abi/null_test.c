@@ -235,6 +235,11 @@ static mmoe_status call_executor_explain(const struct Attempt* a) {
     return (needed_bytes == 1) == is_empty ? MMOE_OK : MMOE_ERR_INTERNAL;
 }
 
+static mmoe_status call_route(const struct Attempt* a) {
+    const mmoe_route_args args = tiny_route_args();
+    return mmoe_route(keep(a, 0, a->tiny->context), keep(a, 1, &args), NULL, a->error);
+}
+
 static mmoe_status call_every_destroy(const struct Attempt* a) {
     (void)a;
     mmoe_context_destroy(NULL);
@@ -281,6 +286,7 @@ static const struct NullRow {
     {"mmoe_executor_run", call_executor_run, "rrro"},
     {"mmoe_executor_explain", call_executor_explain, "ooo"},
     {"mmoe_executor_destroy", call_every_destroy, "o"},
+    {"mmoe_route", call_route, "rro"},
 };
 enum { kRowCount = sizeof kRows / sizeof *kRows };
 
@@ -335,14 +341,22 @@ static void null_data_is_answered(void** state) {
     assert_int_equal(
         mmoe_bundle_set(tiny->filling, 0, MMOE_PROJECTION_GATE, MMOE_ROLE_SCALE, &tensor, NULL),
         MMOE_ERR_NULL_POINTER);
-    static const size_t kOperands[] = {
+    static const size_t kRunOperands[] = {
         offsetof(mmoe_run_args, hidden), offsetof(mmoe_run_args, expert_ids),
         offsetof(mmoe_run_args, expert_weights), offsetof(mmoe_run_args, output)};
-    for (size_t i = 0; i < sizeof kOperands / sizeof *kOperands; ++i) {
+    for (size_t i = 0; i < sizeof kRunOperands / sizeof *kRunOperands; ++i) {
         mmoe_run_args args = tiny_run_args();
-        ((mmoe_tensor*)(void*)((char*)&args + kOperands[i]))->data = NULL;
+        ((mmoe_tensor*)(void*)((char*)&args + kRunOperands[i]))->data = NULL;
         assert_int_equal(mmoe_executor_run(tiny->executor, tiny->sealed, &args, NULL, NULL),
                          MMOE_ERR_NULL_POINTER);
+    }
+    static const size_t kRouteOperands[] = {offsetof(mmoe_route_args, logits),
+                                            offsetof(mmoe_route_args, expert_ids),
+                                            offsetof(mmoe_route_args, expert_weights)};
+    for (size_t i = 0; i < sizeof kRouteOperands / sizeof *kRouteOperands; ++i) {
+        mmoe_route_args args = tiny_route_args();
+        ((mmoe_tensor*)(void*)((char*)&args + kRouteOperands[i]))->data = NULL;
+        assert_int_equal(mmoe_route(tiny->context, &args, NULL, NULL), MMOE_ERR_NULL_POINTER);
     }
 }
 

@@ -110,6 +110,10 @@ static mmoe_status take_run_args(struct TinyLayer* tiny, void* memory) {
     return mmoe_executor_run(tiny->executor, tiny->sealed, memory, NULL, &last_error);
 }
 
+static mmoe_status take_route_args(struct TinyLayer* tiny, void* memory) {
+    return mmoe_route(tiny->context, memory, NULL, &last_error);
+}
+
 static mmoe_status fill_device_description(struct TinyLayer* tiny, void* memory) {
     (void)tiny;
     return mmoe_device_info(MMOE_DEVICE_CPU, 0, memory, &last_error);
@@ -238,6 +242,7 @@ static void given_structures_follow_the_rule(void** state) {
     const mmoe_checkpoint_options checkpoint_options = {0};
     const mmoe_bundle_options bundle_options = {0};
     const mmoe_run_args args = tiny_run_args();
+    const mmoe_route_args route_args = tiny_route_args();
     const mmoe_layer layer = tiny->layer;
     const mmoe_executor_options executor_options = tiny->executor_options;
     const struct SizeRow rows[] = {
@@ -257,6 +262,7 @@ static void given_structures_follow_the_rule(void** state) {
         {"mmoe_executor_create", take_executor_options_create, sizeof executor_options,
          &executor_options},
         {"mmoe_executor_run", take_run_args, sizeof args, &args},
+        {"mmoe_route", take_route_args, sizeof route_args, &route_args},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) check_given(tiny, &rows[i]);
 }

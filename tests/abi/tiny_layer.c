@@ -130,6 +130,16 @@ mmoe_run_args tiny_run_args(void) {
     return args;
 }
 
+mmoe_route_args tiny_route_args(void) {
+    static float logit, weight;
+    static int32_t id;
+    mmoe_route_args args = {.struct_size = sizeof args};
+    args.logits = (mmoe_tensor){&logit, MMOE_DTYPE_F32, 2, {1, 1}, {0}};
+    args.expert_ids = (mmoe_tensor){&id, MMOE_DTYPE_I32, 2, {1, 1}, {0}};
+    args.expert_weights = (mmoe_tensor){&weight, MMOE_DTYPE_F32, 2, {1, 1}, {0}};
+    return args;
+}
+
 static mmoe_status make_objects(struct TinyLayer* tiny, mmoe_error* error) {
     const mmoe_context_options cpu = {
         .struct_size = sizeof cpu, .device_kind = MMOE_DEVICE_CPU, .thread_count = 1};

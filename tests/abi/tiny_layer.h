@@ -31,6 +31,7 @@ mmoe_bundle* tiny_complete_bundle(const struct TinyLayer* tiny);
 
 /* Valid operands for one token; the memory is static. */
 mmoe_run_args tiny_run_args(void);
+mmoe_route_args tiny_route_args(void);
 
 /* A valid tensor of the bundle: the scales of the gate projection. */
 mmoe_tensor tiny_gate_scale(void);

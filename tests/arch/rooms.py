@@ -29,7 +29,7 @@ MAY_INCLUDE = {
                    "kernels/layout", LAUNCH_CUDA],
     "lib/exec": ["lib/base", "lib/checkpoint", "lib/bundle", "lib/device", "kernels/layout",
                  LAUNCH_CPU, LAUNCH_CUDA],
-    "lib/api": [f"lib/{room}" for room in LIB_ROOMS] + ["include"],
+    "lib/api": [f"lib/{room}" for room in LIB_ROOMS] + ["include", LAUNCH_CPU],
     "examples": ["include"],
     "bindings": ["include"],
 }

@@ -35,10 +35,14 @@ double activate(const mmoe_layer& shape, const Constants& c, double a, double u)
     a = std::min(a, c.limit);
     u = std::clamp(u, -c.limit, c.limit);
     switch (shape.activation) {
-        case MMOE_ACTIVATION_GELU: return 0.5 * a * (1.0 + std::erf(a / std::sqrt(2.0))) * u;
-        case MMOE_ACTIVATION_GELU_TANH: return gelu_tanh(a) * u;
-        case MMOE_ACTIVATION_RELU2: return std::max(a, 0.0) * std::max(a, 0.0) * u;
-        default: return a * sigmoid(c.alpha * a) * (u + c.beta);
+        case MMOE_ACTIVATION_GELU:
+            return 0.5 * a * (1.0 + std::erf(a / std::sqrt(2.0))) * u;
+        case MMOE_ACTIVATION_GELU_TANH:
+            return gelu_tanh(a) * u;
+        case MMOE_ACTIVATION_RELU2:
+            return std::max(a, 0.0) * std::max(a, 0.0) * u;
+        default:
+            return a * sigmoid(c.alpha * a) * (u + c.beta);
     }
 }
 
@@ -46,7 +50,8 @@ std::vector<double> multiply(const Linear& linear, const std::vector<double>& x)
     std::vector<double> y(static_cast<size_t>(linear.outputs));
     for (int64_t n = 0; n < linear.outputs; ++n) {
         double sum = linear.bias.empty() ? 0.0 : linear.bias[n];
-        for (int64_t k = 0; k < linear.inputs; ++k) sum += linear.weights[n * linear.inputs + k] * x[k];
+        for (int64_t k = 0; k < linear.inputs; ++k)
+            sum += linear.weights[n * linear.inputs + k] * x[k];
         y[n] = sum;
     }
     return y;

@@ -31,10 +31,10 @@ struct Layer {
 struct Call {
     int64_t tokens = 0;
     int64_t top_k = 0;
-    std::vector<double> hidden;              // [T, H]
-    std::vector<int32_t> expert_ids;         // [T, top_k]
-    std::vector<float> expert_weights;       // [T, top_k]
-    std::vector<int32_t> expert_map;         // [E'], or empty: ids are experts
+    std::vector<double> hidden;         // [T, H]
+    std::vector<int32_t> expert_ids;    // [T, top_k]
+    std::vector<float> expert_weights;  // [T, top_k]
+    std::vector<int32_t> expert_map;    // [E'], or empty: ids are experts
 };
 
 // [T, H], not rounded.

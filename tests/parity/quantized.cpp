@@ -48,9 +48,12 @@ double decode(mmoe_dtype dtype, uint32_t bits) {
 size_t size_bytes(mmoe_dtype dtype) {
     switch (dtype) {
         case MMOE_DTYPE_F16:
-        case MMOE_DTYPE_BF16: return 2;
-        case MMOE_DTYPE_I8: return 1;
-        default: return 4;
+        case MMOE_DTYPE_BF16:
+            return 2;
+        case MMOE_DTYPE_I8:
+            return 1;
+        default:
+            return 4;
     }
 }
 
@@ -94,8 +97,8 @@ Array pack(const std::vector<uint32_t>& codes, int64_t rows, int64_t columns, in
     std::vector<uint32_t> words(static_cast<size_t>(word_rows * word_columns), 0);
     for (int64_t row = 0; row < rows; ++row) {
         for (int64_t column = 0; column < columns; ++column) {
-            const int64_t word = down ? row / fields * word_columns + column
-                                      : row * word_columns + column / fields;
+            const int64_t word =
+                down ? row / fields * word_columns + column : row * word_columns + column / fields;
             const int64_t field = (down ? row : column) % fields;
             words[word] |= codes[row * columns + column] << (field * bits);
         }
@@ -120,8 +123,8 @@ std::vector<uint32_t> random_codes(Random& random, int64_t count, int bits) {
 
 }  // namespace
 
-QuantizedLinear random_linear(Random& random, int64_t outputs, int64_t inputs,
-                              const Scheme& scheme, bool has_bias) {
+QuantizedLinear random_linear(Random& random, int64_t outputs, int64_t inputs, const Scheme& scheme,
+                              bool has_bias) {
     const int64_t group_size = scheme.group_size < 0 ? inputs : scheme.group_size;
     const int64_t groups = inputs / group_size;
     const uint32_t middle = 1U << (scheme.bits - 1);

@@ -64,7 +64,7 @@ struct QuantizedLinear {
     oracle::Linear plain;
 };
 
-QuantizedLinear random_linear(Random& random, int64_t outputs, int64_t inputs,
-                              const Scheme& scheme, bool has_bias);
+QuantizedLinear random_linear(Random& random, int64_t outputs, int64_t inputs, const Scheme& scheme,
+                              bool has_bias);
 
 }  // namespace mmoe::parity
