@@ -43,6 +43,7 @@ Result<std::shared_ptr<Bundle>> Bundle::create(std::shared_ptr<const Context> co
     std::shared_ptr<Bundle> bundle(new Bundle);
     bundle->config_ = config;
     bundle->layer_ = layer;
+    bundle->split_ = split;
     bundle->shard_ = shard_of(layer, split);
     bundle->done_.resize(static_cast<size_t>(bundle->shard_.expert_count) * 3);
     TRY(std::unique_ptr<CpuStore> store,

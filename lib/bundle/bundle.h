@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/exclusive.h"
@@ -52,6 +53,13 @@ class Bundle {
                                                 const LayerEntry& entry, const Split& split,
                                                 const Progress& progress);
 
+    // Writes a sealed bundle to one file, whole or not at all.
+    Status save(const std::string& path) const;
+    // Reads what save() wrote; sealed. With `verify`, every byte is checked.
+    static Result<std::shared_ptr<Bundle>> open(std::shared_ptr<const Context> context,
+                                                const std::string& path, bool verify,
+                                                const Progress& progress);
+
     Status set(int64_t expert, Projection projection, Role role, const TensorView& tensor);
     Status seal();
 
@@ -61,6 +69,7 @@ class Bundle {
     }
     [[nodiscard]] const QuantConfig& config() const noexcept { return config_; }
     [[nodiscard]] const Layer& layer() const noexcept { return layer_; }  // whole
+    [[nodiscard]] const Split& split() const noexcept { return split_; }
     [[nodiscard]] const Shard& shard() const noexcept { return shard_; }
     // Null unless the context's device is the CPU.
     [[nodiscard]] const CpuStore* cpu() const noexcept { return cpu_; }
@@ -95,6 +104,7 @@ class Bundle {
     std::shared_ptr<const Context> context_;
     QuantConfig config_;
     Layer layer_;
+    Split split_;
     Shard shard_;
     std::unique_ptr<Store> store_;
     CpuStore* cpu_ = nullptr;  // store_, if it is one

@@ -35,6 +35,11 @@ class CpuStore final : public Store {
     };
     [[nodiscard]] Expert expert(int64_t slot) const noexcept;
 
+    // All bytes of a slot, as a saved bundle holds them.
+    [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t slot) const noexcept {
+        return {slot_data(slot), static_cast<size_t>(plan_.expert_bytes())};
+    }
+
   private:
     // Where one projection goes inside its expert.
     struct Place {
