@@ -858,6 +858,115 @@ MMOE_API mmoe_status mmoe_bundle_load(mmoe_context* context, const mmoe_checkpoi
                                       uint32_t layer, const mmoe_bundle_options* options,
                                       mmoe_bundle** out, mmoe_error* error);
 
+/** A load in the background. Functions on it may be called from any thread. */
+typedef struct mmoe_load mmoe_load;
+
+/** State of a background load. Filled by mmoe_load_poll(). */
+typedef struct mmoe_load_progress {
+    uint32_t struct_size; /**< Set by the caller before the call. */
+    int32_t finished;     /**< 1: mmoe_load_wait() returns at once. */
+    uint64_t done_bytes;  /**< Of the repacked weights. */
+    uint64_t total_bytes; /**< 0 until the load has begun. */
+} mmoe_load_progress;
+
+/**
+ * Starts mmoe_bundle_load() on a thread of its own. A `progress` callback is called there.
+ *
+ * @param context     As mmoe_bundle_load().
+ * @param checkpoint  Kept alive by the load.
+ * @param layer       As mmoe_bundle_load().
+ * @param options     As mmoe_bundle_load(); read before the call returns.
+ * @param out         Receives the load; end it with mmoe_load_destroy().
+ * @param error       NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `context`, `checkpoint` or `out` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  `layer` or the split is out of range.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     The thread cannot be started.
+ */
+MMOE_API mmoe_status mmoe_load_start(mmoe_context* context, const mmoe_checkpoint* checkpoint,
+                                     uint32_t layer, const mmoe_bundle_options* options,
+                                     mmoe_load** out, mmoe_error* error);
+
+/**
+ * Asks how far a load is, without waiting.
+ *
+ * @param load      The load asked.
+ * @param progress  Filled as far as its `struct_size` reaches.
+ * @param error     NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `load` or `progress` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `progress->struct_size` is too small.
+ */
+MMOE_API mmoe_status mmoe_load_poll(const mmoe_load* load, mmoe_load_progress* progress,
+                                    mmoe_error* error);
+
+/**
+ * Waits for a load and takes its bundle.
+ *
+ * @param load   The load.
+ * @param out    Receives the bundle; end it with mmoe_bundle_destroy().
+ * @param error  NULL, or filled on failure.
+ * @returns what mmoe_bundle_load() would have returned, and
+ * @retval MMOE_ERR_NULL_POINTER  `load` or `out` is NULL.
+ * @retval MMOE_ERR_STATE         The bundle was taken already.
+ */
+MMOE_API mmoe_status mmoe_load_wait(mmoe_load* load, mmoe_bundle** out, mmoe_error* error);
+
+/** Asks a load to stop soon; mmoe_load_wait() then answers #MMOE_ERR_CANCELLED unless it was
+ *  complete. Returns at once. @param load  NULL, or a load. */
+MMOE_API void mmoe_load_cancel(mmoe_load* load);
+
+/** Cancels a load that still runs, waits for its end, and frees it. @param load  NULL, or a
+ *  load. */
+MMOE_API void mmoe_load_destroy(mmoe_load* load);
+
+/**
+ * Writes a sealed bundle to one file: whole under its name, or not at all. The file has a
+ * version, a layout and checksums; opening it is one copy.
+ *
+ * @param bundle  Unchanged.
+ * @param path    UTF-8; an existing file is replaced.
+ * @param error   NULL, or filled on failure; no part of a file is left behind.
+ * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
+ * @retval MMOE_ERR_STATE          The bundle is not sealed.
+ * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
+ * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header ran out.
+ */
+MMOE_API mmoe_status mmoe_bundle_save(const mmoe_bundle* bundle, const char* path,
+                                      mmoe_error* error);
+
+/** Options of mmoe_bundle_open(). */
+typedef struct mmoe_bundle_open_options {
+    uint32_t struct_size;      /**< `sizeof(mmoe_bundle_open_options)`. */
+    int32_t skip_checksums;    /**< Not 0: trust the weights; the header is always checked. */
+    mmoe_progress_fn progress; /**< NULL: none. */
+    void* progress_user;       /**< Passed to `progress`. */
+} mmoe_bundle_open_options;
+
+/**
+ * Opens what mmoe_bundle_save() wrote.
+ *
+ * @param context  Device to load for; kept alive by the bundle.
+ * @param path     UTF-8.
+ * @param options  NULL for all defaults.
+ * @param out      Receives the sealed bundle; end it with mmoe_bundle_destroy().
+ * @param error    NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER   `context`, `path` or `out` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE    See the rule of option structures.
+ * @retval MMOE_ERR_NOT_FOUND      The file does not exist.
+ * @retval MMOE_ERR_IO             The file cannot be read.
+ * @retval MMOE_ERR_TRUNCATED      The file is shorter than its header says.
+ * @retval MMOE_ERR_BAD_DATA       It is not a saved bundle, or contradicts itself.
+ * @retval MMOE_ERR_CHECKSUM       Its bytes are not those that were written.
+ * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it: load the checkpoint again.
+ * @retval MMOE_ERR_CANCELLED      The progress callback returned non-zero.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  The weights do not fit on the host.
+ * @retval MMOE_ERR_MEMORY_BUDGET  The context's budget is too small.
+ */
+MMOE_API mmoe_status mmoe_bundle_open(mmoe_context* context, const char* path,
+                                      const mmoe_bundle_open_options* options, mmoe_bundle** out,
+                                      mmoe_error* error);
+
 /**
  * Describes a bundle.
  *

@@ -117,7 +117,7 @@ mmoe_layer describe_layer(const Layer& layer) noexcept {
     return fields;
 }
 
-Result<Split> read_split(const mmoe_split& given) {
+Split read_split(const mmoe_split& given) noexcept {
     Split split;
     split.tensor_ranks = given.tensor_ranks == 0 ? 1 : given.tensor_ranks;
     split.tensor_rank = given.tensor_rank;

@@ -14,3 +14,5 @@ endif()
 
 find_path(MMOE_NLOHMANN_JSON_INCLUDE nlohmann/json.hpp REQUIRED
           DOC "Folder of nlohmann/json.hpp (Debian: nlohmann-json3-dev)")
+find_path(MMOE_XXHASH_INCLUDE xxhash.h REQUIRED
+          DOC "Folder of xxhash.h, used header-only (Debian: libxxhash-dev)")
