@@ -41,5 +41,9 @@ class Reader {
 
 std::unique_ptr<const Reader> make_compressed_tensors_reader(const ReaderShape& shape,
                                                              const ProjectionTensors& tensors);
+std::unique_ptr<const Reader> make_gptq_reader(const ReaderShape& shape,
+                                               const ProjectionTensors& tensors);
+std::unique_ptr<const Reader> make_awq_reader(const ReaderShape& shape,
+                                              const ProjectionTensors& tensors);
 
 }  // namespace mmoe

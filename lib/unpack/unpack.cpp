@@ -23,9 +23,14 @@ std::unique_ptr<const Reader> make_reader(Format format, const ReaderShape& shap
     switch (format) {
         case Format::kCompressedTensors:
             return make_compressed_tensors_reader(shape, tensors);
-        default:
-            return nullptr;
+        case Format::kGptq:
+            return make_gptq_reader(shape, tensors);
+        case Format::kAwq:
+            return make_awq_reader(shape, tensors);
+        case Format::kMarlin:
+            break;
     }
+    return nullptr;
 }
 
 // Empty where no column moves.
