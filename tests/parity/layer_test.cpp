@@ -89,14 +89,20 @@ constexpr Case kCases[] = {
     {.name = "router weight on input, biases",
      .flags = MMOE_LAYER_ROUTER_WEIGHT_ON_INPUT | MMOE_LAYER_BIAS},
     {.name = "rows apart", .tokens = 9, .scheme = kW4Zero, .row_padding = 24},
-    {.name = "two tensor ranks", .intermediate = 192, .scheme = kW4Zero, .tensor_ranks = 2},
+    {.name = "two tensor ranks",
+     .intermediate = 192,
+     .scheme = kW4Zero,
+     .tensor_ranks = 2,
+     .refused = MMOE_REASON_SPLIT},
     {.name = "two tensor ranks, biases",
      .intermediate = 128,
      .flags = MMOE_LAYER_BIAS,
-     .tensor_ranks = 2},
+     .tensor_ranks = 2,
+     .refused = MMOE_REASON_SPLIT},
     {.name = "two tensor ranks, one scale a channel",
      .scheme = {.group_size = -1, .asymmetric = true},
-     .tensor_ranks = 2},
+     .tensor_ranks = 2,
+     .refused = MMOE_REASON_SPLIT},
     {.name = "three expert ranks", .experts = 7, .scheme = kW4Zero, .expert_ranks = 3},
     {.name = "expert and tensor ranks",
      .tokens = 17,
@@ -105,7 +111,8 @@ constexpr Case kCases[] = {
      .flags = MMOE_LAYER_BIAS,
      .routing = Routing::kWithHoles,
      .tensor_ranks = 2,
-     .expert_ranks = 2},
+     .expert_ranks = 2,
+     .refused = MMOE_REASON_SPLIT},
 };
 
 struct Mode {
@@ -323,10 +330,39 @@ std::vector<uint8_t> run_mode(Problem& problem, mmoe_context* context,
     return all_bits;
 }
 
+// The support query grants what the table runs and refuses what the table says, and a bundle is
+// refused alike.
+void check_support(Problem& problem, mmoe_context* context) {
+    const Case& spec = problem.spec;
+    const mmoe_split split = {spec.tensor_ranks, 0, spec.expert_ranks, 0};
+    const Handle<mmoe_quant_config> config = make_config(spec);
+    mmoe_support support{};
+    support.struct_size = sizeof support;
+    Error error{spec};
+    error.expect_ok(
+        mmoe_support_query(context, config.get(), &problem.layer, &split, &support, &error.value),
+        "support");
+    if (support.reasons != spec.refused || (support.supported != 0) != (spec.refused == 0)) {
+        fail_msg("%s: support query answers '%s'", spec.name, support.sentence);
+    }
+    if (spec.refused == 0) return;
+    mmoe_bundle_options options{};
+    options.struct_size = sizeof options;
+    options.split = split;
+    mmoe_bundle* bundle = nullptr;
+    assert_int_equal(
+        mmoe_bundle_create(context, config.get(), &problem.layer, &options, &bundle, &error.value),
+        MMOE_ERR_UNSUPPORTED);
+    assert_null(bundle);
+    assert_int_not_equal(support.sentence[0], 0);
+}
+
 void check_tier(Problem& problem, mmoe_cpu_tier tier) {
     std::vector<uint8_t> first[std::size(kModes)];
     for (const uint32_t team : kTeams) {
         const auto context = make_context(problem.spec, tier, team);
+        check_support(problem, context.get());
+        if (problem.spec.refused != 0) return;
         const auto ranks = make_ranks(problem, context.get());
         for (size_t m = 0; m < std::size(kModes); ++m) {
             const std::string where = std::string(kModes[m].name) + ", tier " +
