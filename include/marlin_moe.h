@@ -50,6 +50,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @def MMOE_API
+ *  Marks what leaves the library. Static builds on Windows define `MMOE_STATIC`. */
 #if defined(_WIN32)
     #if defined(MMOE_BUILD)
         #define MMOE_API __declspec(dllexport)
@@ -96,7 +98,7 @@ typedef int32_t mmoe_status;
 
 /** Values of #mmoe_status. */
 enum {
-    MMOE_OK = 0,
+    MMOE_OK = 0,                      /**< Success. */
     MMOE_ERR_INVALID_ARGUMENT = 1000, /**< The call itself is wrong; retrying cannot help. */
     MMOE_ERR_NULL_POINTER = 1001,     /**< A pointer that must not be NULL is. */
     MMOE_ERR_STRUCT_SIZE = 1002,      /**< `struct_size` too small, or unknown members not zero. */
@@ -160,7 +162,10 @@ enum {
 /** Kind of device. */
 typedef int32_t mmoe_device_kind;
 /** Values of #mmoe_device_kind. */
-enum { MMOE_DEVICE_CPU = 1, MMOE_DEVICE_CUDA = 2 };
+enum {
+    MMOE_DEVICE_CPU = 1, /**< The processor that the program runs on. */
+    MMOE_DEVICE_CUDA = 2 /**< An NVIDIA GPU. */
+};
 
 /** The highest instruction set that the CPU backend may use. */
 typedef int32_t mmoe_cpu_tier;
@@ -219,7 +224,12 @@ enum {
 /** Severity of a log line. */
 typedef int32_t mmoe_log_level;
 /** Values of #mmoe_log_level. */
-enum { MMOE_LOG_OFF = 0, MMOE_LOG_WARNING = 1, MMOE_LOG_INFO = 2, MMOE_LOG_DEBUG = 3 };
+enum {
+    MMOE_LOG_OFF = 0,     /**< Nothing. */
+    MMOE_LOG_WARNING = 1, /**< Something works, but not as well as it could. */
+    MMOE_LOG_INFO = 2,    /**< What was opened, made and chosen. */
+    MMOE_LOG_DEBUG = 3    /**< Every step. */
+};
 
 /** Largest rank of an #mmoe_tensor. */
 #define MMOE_MAX_RANK 4
@@ -984,8 +994,7 @@ MMOE_API mmoe_status mmoe_bundle_info(const mmoe_bundle* bundle, mmoe_layer* lay
  *  @param bundle  NULL, or a bundle. */
 MMOE_API void mmoe_bundle_destroy(mmoe_bundle* bundle);
 
-/* ---- Executor: runs bundles --------------------------------------------------------------------
- */
+/* ---- Executor: runs bundles -------------------------------------------------------------- */
 
 /** The Marlin MoE executor: kernels chosen and workspace allocated once. One run at a time. */
 typedef struct mmoe_executor mmoe_executor;
@@ -1114,8 +1123,7 @@ MMOE_API size_t mmoe_executor_explain(const mmoe_executor* executor, const mmoe_
 /** Drops the caller's reference. @param executor  NULL, or an executor. */
 MMOE_API void mmoe_executor_destroy(mmoe_executor* executor);
 
-/* ---- Routing: from router logits to expert ids and weights -------------------------------------
- */
+/* ---- Routing: from router logits to expert ids and weights ------------------------------- */
 
 /** How a router's logits become scores. */
 typedef int32_t mmoe_scoring;
