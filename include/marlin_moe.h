@@ -370,10 +370,14 @@ typedef struct mmoe_quant_config mmoe_quant_config;
 
 /** Who wrote the tensors, and so how codes, scales and zero points are packed. */
 typedef int32_t mmoe_format;
-/** Values of #mmoe_format. */
+/** Values of #mmoe_format. N outputs, K inputs, G groups, b bits. */
 enum {
-    MMOE_FORMAT_COMPRESSED_TENSORS = 0 /**< "pack-quantized": weight `[N, K*b/32]`, scale
-                                            `[N, G]`, zero point `[N*b/32, G]` packed along N. */
+    MMOE_FORMAT_COMPRESSED_TENSORS = 0, /**< "pack-quantized": weight `[N, K*b/32]`, scale
+                                             `[N, G]`, zero point `[N*b/32, G]` packed along N. */
+    MMOE_FORMAT_GPTQ = 1, /**< qweight `[K*b/32, N]`, scales `[G, N]`, qzeros `[G, N*b/32]`,
+                               g_idx `[K]`. */
+    MMOE_FORMAT_AWQ = 2   /**< gemm order: qweight `[K, N*b/32]`, scales `[G, N]`, qzeros
+                               `[G, N*b/32]`, columns interleaved inside a word. */
 };
 
 /** Whether zero points are stored. */
@@ -388,9 +392,12 @@ enum {
 typedef int32_t mmoe_zero_point_form;
 /** Values of #mmoe_zero_point_form. */
 enum {
-    MMOE_ZERO_POINT_PACKED = 0, /**< As the format packs them; true values. */
-    MMOE_ZERO_POINT_INT8 = 1    /**< One signed byte each, `z - 2^(bits-1)`, `[N, G]`
-                                     (compressed-tensors before 0.9.4). */
+    MMOE_ZERO_POINT_PACKED = 0,        /**< True values, as the format packs them. */
+    MMOE_ZERO_POINT_INT8 = 1,          /**< One signed byte each, `z - 2^(bits-1)`, `[N, G]`
+                                            (compressed-tensors before 0.9.4). */
+    MMOE_ZERO_POINT_MINUS_ONE = 2,     /**< GPTQ v1: each field holds the zero point minus one. */
+    MMOE_ZERO_POINT_MINUS_ONE_WORD = 3 /**< GPTQ v1 of GPTQModel: one was subtracted from every
+                                            field of a word at once, with borrows. */
 };
 
 /** Activation order: whether groups follow the columns of the file. */
