@@ -37,8 +37,7 @@ struct Canonical {
     }
     [[nodiscard]] uint32_t code(int64_t row, int64_t column) const noexcept {
         const int64_t per_word = 32 / bits;
-        const uint32_t word =
-            codes[static_cast<size_t>(row * words_per_row() + column / per_word)];
+        const uint32_t word = codes[static_cast<size_t>(row * words_per_row() + column / per_word)];
         return (word >> (static_cast<int>(column % per_word) * bits)) & ((1u << bits) - 1);
     }
     [[nodiscard]] uint32_t zero_point(int64_t row, int64_t group) const noexcept {

@@ -9,13 +9,15 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "checkpoint/layer.h"
 #include "checkpoint/quant_config.h"
 #include "checkpoint/tensor.h"
 #include "unpack/canonical.h"
 
 namespace mmoe {
 
-// The tensors of one linear layer of one expert; absent ones have null data.
+// The tensors of one linear layer of one expert; absent ones have null data. Data is aligned to
+// its element.
 struct ProjectionTensors {
     TensorView weight;
     TensorView scale;
@@ -23,20 +25,28 @@ struct ProjectionTensors {
     TensorView group_index;
 };
 
-// Dimensions and type that a role must have for [N, K] weights; for checks before data is read
+// Dimensions and types that a role must have for [N, K] weights; for checks before data is read
 // and for sentences. Rank 0: the role does not exist in this format.
 struct ExpectedTensor {
     int rank = 0;
     int64_t shape[2] = {};
     std::vector<DType> dtypes;
+    bool required = false;  // else the tensor may be left out
 };
-enum class TensorRole : int32_t { kWeight, kScale, kZeroPoint, kGroupIndex };
 ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
-                               TensorRole role);
+                               Role role);
 
-// Checks every tensor against the config and [N, K]: presence, rank, shape, type, finite scales,
-// zero-point range, group index. The sentence names the role, expected and got; the caller puts
-// layer, expert and projection before it.
+// Whether [N, K] weights exist in this config at all: groups divide K, words divide N or K where
+// the format has no padding.
+Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inputs);
+
+// Presence, rank, shape and type of one role of an existing [N, K].
+Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
+                    const TensorView& tensor);
+
+// All of the above, then values: finite scales, zero points that can be told, group index. The
+// sentence names the role, expected and got; the caller puts layer, expert and projection before
+// it.
 Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
                         const ProjectionTensors& tensors);
 

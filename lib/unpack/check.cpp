@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tensors of a projection must look like in each format, and whether they do. Nothing
+// that passes here can make an unpacker read outside a tensor or produce a number that is not
+// the one the file means.
+#include <cinttypes>
+#include <cmath>
+#include <cstddef>
+#include <string>
+
+#include "base/checked.h"
+#include "unpack/fields.h"
+#include "unpack/group_order.h"
+#include "unpack/scales.h"
+#include "unpack/unpack.h"
+#include "unpack/zero_points.h"
+
+namespace mmoe {
+
+namespace {
+
+// How a format packs [N, K]; p = 32 / bits fields a word, G groups.
+struct PackedShapes {
+    int64_t weight[2];
+    int64_t scale[2];
+    int64_t zero_point[2];
+};
+
+PackedShapes packed_shapes(const QuantConfig& config, int64_t outputs, int64_t inputs) {
+    const int64_t per_word = 32 / config.bits;
+    const int64_t groups = inputs / config.group_size_for(inputs);
+    switch (config.format) {
+        case Format::kGptq:
+            return {{inputs / per_word, outputs}, {groups, outputs}, {groups, outputs / per_word}};
+        case Format::kAwq:
+            return {{inputs, outputs / per_word}, {groups, outputs}, {groups, outputs / per_word}};
+        default:  // compressed-tensors
+            return {{outputs, ceil_div(inputs, per_word)},
+                    {outputs, groups},
+                    {config.zero_point_form == ZeroPointForm::kInt8 ? outputs
+                                                                    : ceil_div(outputs, per_word),
+                     groups}};
+    }
+}
+
+ExpectedTensor matrix(const int64_t (&shape)[2], std::vector<DType> dtypes, bool required) {
+    return {2, {shape[0], shape[1]}, std::move(dtypes), required};
+}
+
+std::vector<DType> scale_dtypes(const QuantConfig& config) {
+    if (config.scale_type) return {static_cast<DType>(*config.scale_type)};
+    return {DType::kF16, DType::kBf16, DType::kF32};
+}
+
+ExpectedTensor expected_zero_point(const QuantConfig& config, const PackedShapes& shapes) {
+    if (config.zero_point_form == ZeroPointForm::kInt8) {
+        if (!config.asymmetric()) return {};
+        return matrix(shapes.zero_point, {DType::kI8}, true);
+    }
+    // GPTQ files carry zero points even where they say nothing; other formats leave them out.
+    if (!config.asymmetric() && config.format != Format::kGptq) return {};
+    return matrix(shapes.zero_point, {DType::kI32}, config.asymmetric());
+}
+
+std::string dtype_list(const std::vector<DType>& dtypes) {
+    std::string text;
+    for (const DType dtype : dtypes) {
+        if (!text.empty()) text += " or ";
+        text += dtype_name(dtype);
+    }
+    return text;
+}
+
+bool has_shape(const ExpectedTensor& expected, const TensorView& tensor) {
+    if (tensor.rank != expected.rank) return false;
+    for (int axis = 0; axis < expected.rank; ++axis) {
+        if (tensor.shape[axis] != expected.shape[axis]) return false;
+    }
+    return true;
+}
+
+Status check_scales(const TensorView& scale, int64_t count) {
+    int64_t bad = -1;
+    with_scales(scale, [&](auto load) {
+        for (int64_t i = 0; i < count && bad < 0; ++i) {
+            if (!std::isfinite(load(i))) bad = i;
+        }
+    });
+    if (bad < 0) return {};
+    return Status::error(Code::kBadData,
+                         "%s: expected finite numbers, got infinity or NaN at [%" PRId64
+                         ", %" PRId64 "]",
+                         role_name(Role::kScale), bad / scale.shape[1], bad % scale.shape[1]);
+}
+
+Status check_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index) {
+    if (group_index.absent()) return {};
+    const int64_t group_size = config.group_size_for(inputs);
+    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
+                                          static_cast<size_t>(inputs));
+    TRY(check_group_index(groups, group_size));
+    if (config.order == Order::kGroup || is_plain_order(groups, group_size)) return {};
+    return Status::error(Code::kBadData,
+                         "%s: expected input / %" PRId64
+                         " because the config names no activation order, got another order",
+                         role_name(Role::kGroupIndex), group_size);
+}
+
+}  // namespace
+
+ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
+                               Role role) {
+    const PackedShapes shapes = packed_shapes(config, outputs, inputs);
+    switch (role) {
+        case Role::kWeight:
+            return matrix(shapes.weight, {DType::kI32}, true);
+        case Role::kScale:
+            return matrix(shapes.scale, scale_dtypes(config), true);
+        case Role::kZeroPoint:
+            return expected_zero_point(config, shapes);
+        case Role::kGroupIndex:
+            if (config.format == Format::kAwq) return {};
+            return {1, {inputs}, {DType::kI32}, config.order == Order::kGroup};
+        case Role::kBias:
+            return {1, {outputs}, {DType::kF16, DType::kBf16, DType::kF32}, false};
+    }
+    return {};
+}
+
+Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inputs) {
+    const int64_t group_size = config.group_size_for(inputs);
+    if (group_size <= 0 || inputs % group_size != 0) {
+        return Status::error(Code::kUnsupported,
+                             "group size: expected a divisor of %" PRId64 " inputs, got %" PRId64,
+                             inputs, group_size);
+    }
+    const int64_t per_word = 32 / config.bits;
+    const bool gptq = config.format == Format::kGptq;
+    if (gptq && inputs % per_word != 0) {
+        return Status::error(Code::kUnsupported,
+                             "inputs: expected a multiple of %" PRId64
+                             ", which fill a word, got %" PRId64,
+                             per_word, inputs);
+    }
+    if ((gptq || config.format == Format::kAwq) && outputs % per_word != 0) {
+        return Status::error(Code::kUnsupported,
+                             "outputs: expected a multiple of %" PRId64
+                             ", which fill a word, got %" PRId64,
+                             per_word, outputs);
+    }
+    return {};
+}
+
+Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
+                    const TensorView& tensor) {
+    const ExpectedTensor expected = expected_tensor(config, outputs, inputs, role);
+    const std::string shape = shape_text(expected.shape, expected.rank);
+    const std::string got = shape_text(tensor.shape, tensor.rank);
+    if (tensor.absent()) {
+        if (!expected.required) return {};
+        return Status::error(Code::kMissingTensor, "%s: expected %s %s, got no tensor",
+                             role_name(role), dtype_list(expected.dtypes).c_str(), shape.c_str());
+    }
+    if (expected.rank == 0) {
+        return Status::error(Code::kBadData, "%s: expected no tensor by the config, got %s %s",
+                             role_name(role), dtype_name(tensor.dtype), got.c_str());
+    }
+    if (!has_shape(expected, tensor)) {
+        return Status::error(Code::kShape, "%s: expected %s, got %s", role_name(role),
+                             shape.c_str(), got.c_str());
+    }
+    for (const DType dtype : expected.dtypes) {
+        if (dtype == tensor.dtype) return {};
+    }
+    return Status::error(Code::kDtype, "%s: expected %s, got %s", role_name(role),
+                         dtype_list(expected.dtypes).c_str(), dtype_name(tensor.dtype));
+}
+
+Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
+                        const ProjectionTensors& tensors) {
+    TRY(check_dimensions(config, outputs, inputs));
+    TRY(check_tensor(config, outputs, inputs, Role::kWeight, tensors.weight));
+    TRY(check_tensor(config, outputs, inputs, Role::kScale, tensors.scale));
+    TRY(check_tensor(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point));
+    TRY(check_tensor(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
+    TRY(check_scales(tensors.scale, outputs * (inputs / config.group_size_for(inputs))));
+    TRY(check_order(config, inputs, tensors.group_index));
+    return check_zero_points(config, tensors.zero_point);
+}
+
+}  // namespace mmoe

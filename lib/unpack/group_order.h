@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of room unpack: activation order. A group index names the group of every input column;
+// the canonical form wants each group's columns together.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+
+namespace mmoe {
+
+// Every group must exist and own exactly `group_size` columns.
+Status check_group_index(std::span<const int32_t> group_index, int64_t group_size);
+
+// Whether column k has group k / group_size: nothing has to move.
+[[nodiscard]] bool is_plain_order(std::span<const int32_t> group_index, int64_t group_size);
+
+// [K]: the file column that comes to each place; columns of one group keep the file's order.
+// The group index has been checked.
+std::vector<int32_t> group_order(std::span<const int32_t> group_index, int64_t group_size);
+
+// One row of K codes with its columns moved: field k of `out` is field order[k] of `row`. The
+// rows may be the same memory. `bytes`: scratch, [K].
+void move_columns(const uint32_t* row, std::span<const int32_t> order, int bits, uint8_t* bytes,
+                  uint32_t* out);
+
+}  // namespace mmoe
