@@ -50,16 +50,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @def MMOE_API
+ *  Marks what leaves the library. Static builds on Windows define `MMOE_STATIC`. */
 #if defined(_WIN32)
-#    if defined(MMOE_BUILD)
-#        define MMOE_API __declspec(dllexport)
-#    elif defined(MMOE_STATIC)
-#        define MMOE_API
-#    else
-#        define MMOE_API __declspec(dllimport)
-#    endif
+    #if defined(MMOE_BUILD)
+        #define MMOE_API __declspec(dllexport)
+    #elif defined(MMOE_STATIC)
+        #define MMOE_API
+    #else
+        #define MMOE_API __declspec(dllimport)
+    #endif
 #else
-#    define MMOE_API __attribute__((visibility("default")))
+    #define MMOE_API __attribute__((visibility("default")))
 #endif
 
 #ifdef __cplusplus
@@ -76,7 +78,7 @@ extern "C" {
 MMOE_API uint32_t mmoe_version(void);
 
 /** @returns the loaded library's version such as `"0.1.0"`; static storage, never NULL. */
-MMOE_API const char *mmoe_version_string(void);
+MMOE_API const char* mmoe_version_string(void);
 
 /**
  * Describes how the loaded library was built: version, compiler, CUDA toolkit and
@@ -86,7 +88,7 @@ MMOE_API const char *mmoe_version_string(void);
  * @param capacity_bytes  Size of `text`; longer text is cut.
  * @returns the bytes that the whole text needs, its NUL included.
  */
-MMOE_API size_t mmoe_build_describe(char *text, size_t capacity_bytes);
+MMOE_API size_t mmoe_build_describe(char* text, size_t capacity_bytes);
 
 /* ---- Status and error text ---------------------------------------------------------- */
 
@@ -96,15 +98,15 @@ typedef int32_t mmoe_status;
 
 /** Values of #mmoe_status. */
 enum {
-    MMOE_OK = 0,
+    MMOE_OK = 0,                      /**< Success. */
     MMOE_ERR_INVALID_ARGUMENT = 1000, /**< The call itself is wrong; retrying cannot help. */
     MMOE_ERR_NULL_POINTER = 1001,     /**< A pointer that must not be NULL is. */
-    MMOE_ERR_STRUCT_SIZE = 1002, /**< `struct_size` too small, or unknown members not zero. */
-    MMOE_ERR_SHAPE = 1003,       /**< A tensor's rank, dimension or stride is not as documented. */
-    MMOE_ERR_DTYPE = 1004,       /**< A tensor's element type is not as documented. */
-    MMOE_ERR_STATE = 1005,       /**< The object is not in the state that the call needs. */
-    MMOE_ERR_BUSY = 1006,        /**< The executor or bundle is in use by another thread. */
-    MMOE_ERR_CANCELLED = 1007,   /**< The caller's progress callback asked to stop. */
+    MMOE_ERR_STRUCT_SIZE = 1002,      /**< `struct_size` too small, or unknown members not zero. */
+    MMOE_ERR_SHAPE = 1003,     /**< A tensor's rank, dimension or stride is not as documented. */
+    MMOE_ERR_DTYPE = 1004,     /**< A tensor's element type is not as documented. */
+    MMOE_ERR_STATE = 1005,     /**< The object is not in the state that the call needs. */
+    MMOE_ERR_BUSY = 1006,      /**< The executor or bundle is in use by another thread. */
+    MMOE_ERR_CANCELLED = 1007, /**< The caller's progress callback asked to stop. */
     MMOE_ERR_OUT_OF_MEMORY = 2000,  /**< A host allocator returned NULL. */
     MMOE_ERR_DEVICE_MEMORY = 2001,  /**< The device or its allocator has too little memory. */
     MMOE_ERR_MEMORY_BUDGET = 2002,  /**< More than the context's memory budget is needed. */
@@ -137,7 +139,7 @@ typedef struct mmoe_error {
  * @param status  Any value.
  * @returns the constant's name such as `"MMOE_ERR_IO"`, or `"MMOE_ERR_UNKNOWN"`; never NULL.
  */
-MMOE_API const char *mmoe_status_name(mmoe_status status);
+MMOE_API const char* mmoe_status_name(mmoe_status status);
 
 /* ---- Vocabulary ---------------------------------------------------------------------- */
 
@@ -145,22 +147,25 @@ MMOE_API const char *mmoe_status_name(mmoe_status status);
 typedef int32_t mmoe_dtype;
 /** Values of #mmoe_dtype. */
 enum {
-    MMOE_DTYPE_F32 = 1,  /**< IEEE binary32. */
-    MMOE_DTYPE_F16 = 2,  /**< IEEE binary16. */
-    MMOE_DTYPE_BF16 = 3, /**< bfloat16: the upper half of a binary32. */
-    MMOE_DTYPE_I32 = 4,  /**< 32-bit integer; also words of packed codes. */
-    MMOE_DTYPE_I64 = 5,  /**< 64-bit integer. */
-    MMOE_DTYPE_U8 = 6,   /**< Unsigned byte. */
-    MMOE_DTYPE_I8 = 7,   /**< Signed byte. */
-    MMOE_DTYPE_F64 = 8,  /**< IEEE binary64; only as a checkpoint's tensor. */
-    MMOE_DTYPE_I16 = 9,  /**< 16-bit integer; only as a checkpoint's tensor. */
+    MMOE_DTYPE_F32 = 1,   /**< IEEE binary32. */
+    MMOE_DTYPE_F16 = 2,   /**< IEEE binary16. */
+    MMOE_DTYPE_BF16 = 3,  /**< bfloat16: the upper half of a binary32. */
+    MMOE_DTYPE_I32 = 4,   /**< 32-bit integer; also words of packed codes. */
+    MMOE_DTYPE_I64 = 5,   /**< 64-bit integer. */
+    MMOE_DTYPE_U8 = 6,    /**< Unsigned byte. */
+    MMOE_DTYPE_I8 = 7,    /**< Signed byte. */
+    MMOE_DTYPE_F64 = 8,   /**< IEEE binary64; only as a checkpoint's tensor. */
+    MMOE_DTYPE_I16 = 9,   /**< 16-bit integer; only as a checkpoint's tensor. */
     MMOE_DTYPE_OTHER = 15 /**< A safetensors type that this library names but does not read. */
 };
 
 /** Kind of device. */
 typedef int32_t mmoe_device_kind;
 /** Values of #mmoe_device_kind. */
-enum { MMOE_DEVICE_CPU = 1, MMOE_DEVICE_CUDA = 2 };
+enum {
+    MMOE_DEVICE_CPU = 1, /**< The processor that the program runs on. */
+    MMOE_DEVICE_CUDA = 2 /**< An NVIDIA GPU. */
+};
 
 /** The highest instruction set that the CPU backend may use. */
 typedef int32_t mmoe_cpu_tier;
@@ -209,17 +214,22 @@ enum {
 typedef int32_t mmoe_role;
 /** Values of #mmoe_role. */
 enum {
-    MMOE_ROLE_WEIGHT = 1,     /**< Packed codes. */
-    MMOE_ROLE_SCALE = 2,      /**< One scale a group and output. */
-    MMOE_ROLE_ZERO_POINT = 3, /**< One zero point a group and output. */
+    MMOE_ROLE_WEIGHT = 1,      /**< Packed codes. */
+    MMOE_ROLE_SCALE = 2,       /**< One scale a group and output. */
+    MMOE_ROLE_ZERO_POINT = 3,  /**< One zero point a group and output. */
     MMOE_ROLE_GROUP_INDEX = 4, /**< `[K]`: the group of each input (activation order). */
-    MMOE_ROLE_BIAS = 5        /**< `[N]`, added to the projection's result. */
+    MMOE_ROLE_BIAS = 5         /**< `[N]`, added to the projection's result. */
 };
 
 /** Severity of a log line. */
 typedef int32_t mmoe_log_level;
 /** Values of #mmoe_log_level. */
-enum { MMOE_LOG_OFF = 0, MMOE_LOG_WARNING = 1, MMOE_LOG_INFO = 2, MMOE_LOG_DEBUG = 3 };
+enum {
+    MMOE_LOG_OFF = 0,     /**< Nothing. */
+    MMOE_LOG_WARNING = 1, /**< Something works, but not as well as it could. */
+    MMOE_LOG_INFO = 2,    /**< What was opened, made and chosen. */
+    MMOE_LOG_DEBUG = 3    /**< Every step. */
+};
 
 /** Largest rank of an #mmoe_tensor. */
 #define MMOE_MAX_RANK 4
@@ -227,7 +237,7 @@ enum { MMOE_LOG_OFF = 0, MMOE_LOG_WARNING = 1, MMOE_LOG_INFO = 2, MMOE_LOG_DEBUG
 /** A view of memory that the caller owns. The library never keeps or frees `data`, and
  *  writes only to tensors documented as outputs. */
 typedef struct mmoe_tensor {
-    void *data;                    /**< Host or device address, as the call demands. */
+    void* data;                    /**< Host or device address, as the call demands. */
     mmoe_dtype dtype;              /**< Element type. */
     int32_t rank;                  /**< 1 to #MMOE_MAX_RANK; 0 with NULL `data`: absent. */
     int64_t shape[MMOE_MAX_RANK];  /**< Elements along each axis; those past `rank` are 0. */
@@ -264,8 +274,7 @@ typedef struct mmoe_device_description {
  * @retval MMOE_ERR_NO_DEVICE         CUDA: no driver, no device, or a CPU-only build.
  * @retval MMOE_ERR_DRIVER_TOO_OLD    CUDA: the text names the driver's and the build's version.
  */
-MMOE_API mmoe_status mmoe_device_count(mmoe_device_kind kind, uint32_t *count,
-                                       mmoe_error *error);
+MMOE_API mmoe_status mmoe_device_count(mmoe_device_kind kind, uint32_t* count, mmoe_error* error);
 
 /**
  * Describes one device.
@@ -281,7 +290,7 @@ MMOE_API mmoe_status mmoe_device_count(mmoe_device_kind kind, uint32_t *count,
  * @retval MMOE_ERR_DRIVER_TOO_OLD    As mmoe_device_count().
  */
 MMOE_API mmoe_status mmoe_device_info(mmoe_device_kind kind, uint32_t index,
-                                      mmoe_device_description *description, mmoe_error *error);
+                                      mmoe_device_description* description, mmoe_error* error);
 
 /* ---- Context -------------------------------------------------------------------------- */
 
@@ -291,47 +300,47 @@ typedef struct mmoe_context mmoe_context;
 /** Memory callbacks. All members NULL selects the library's own allocator. They may be called
  *  from any thread that uses the context or an object made with it. */
 typedef struct mmoe_allocator {
-    void *user; /**< Passed to both callbacks. */
+    void* user; /**< Passed to both callbacks. */
     /** Returns memory aligned to `alignment_bytes` (a power of two), or NULL. */
-    void *(*allocate)(void *user, size_t size_bytes, size_t alignment_bytes);
+    void* (*allocate)(void* user, size_t size_bytes, size_t alignment_bytes);
     /** Receives what `allocate` returned, with the size then asked for. */
-    void (*release)(void *user, void *memory, size_t size_bytes);
+    void (*release)(void* user, void* memory, size_t size_bytes);
 } mmoe_allocator;
 
 /** Receives one line of UTF-8 without a newline, valid during the call only. May be called
  *  from any thread that uses the context. */
-typedef void (*mmoe_log_fn)(void *user, mmoe_log_level level, const char *line);
+typedef void (*mmoe_log_fn)(void* user, mmoe_log_level level, const char* line);
 
 /** One piece of parallel work; see #mmoe_parallel_for_fn. */
-typedef void (*mmoe_task_fn)(void *task_data, uint32_t index);
+typedef void (*mmoe_task_fn)(void* task_data, uint32_t index);
 
 /**
  * Runs `task(task_data, index)` once for every index below `task_count` and returns when all
  * have returned. Indices may run on any thread, in any order, also one after another: no task
  * waits for another. Must not throw.
  */
-typedef void (*mmoe_parallel_for_fn)(void *user, uint32_t task_count, mmoe_task_fn task,
-                                     void *task_data);
+typedef void (*mmoe_parallel_for_fn)(void* user, uint32_t task_count, mmoe_task_fn task,
+                                     void* task_data);
 
 /** Options of mmoe_context_create(). */
 typedef struct mmoe_context_options {
-    uint32_t struct_size;         /**< `sizeof(mmoe_context_options)`. */
-    mmoe_device_kind device_kind; /**< 0: CUDA if a device is usable, else the CPU. */
-    int32_t device_index;         /**< CUDA ordinal; 0 on the CPU. */
-    uint32_t thread_count;        /**< CPU threads of one run, the caller's among them; 0: one
-                                       a hardware thread that the process may use. */
-    mmoe_allocator host_allocator;   /**< For weights, workspace and load scratch on the host.
-                                          Handles and small tables use operator new. */
-    mmoe_allocator device_allocator; /**< For device memory; called with the context current. */
-    mmoe_log_fn log;                 /**< NULL: silent. */
-    void *log_user;                  /**< Passed to `log`. */
+    uint32_t struct_size;              /**< `sizeof(mmoe_context_options)`. */
+    mmoe_device_kind device_kind;      /**< 0: CUDA if a device is usable, else the CPU. */
+    int32_t device_index;              /**< CUDA ordinal; 0 on the CPU. */
+    uint32_t thread_count;             /**< CPU threads of one run, the caller's among them; 0: one
+                                            a hardware thread that the process may use. */
+    mmoe_allocator host_allocator;     /**< For weights, workspace and load scratch on the host.
+                                            Handles and small tables use operator new. */
+    mmoe_allocator device_allocator;   /**< For device memory; called with the context current. */
+    mmoe_log_fn log;                   /**< NULL: silent. */
+    void* log_user;                    /**< Passed to `log`. */
     mmoe_parallel_for_fn parallel_for; /**< NULL: a pool of the library's own, started by the
-                                            first run that needs it. */
-    void *parallel_for_user;           /**< Passed to `parallel_for`. */
-    uint64_t memory_budget_bytes; /**< Most bytes of bundles and workspaces at a time on this
-                                       context; 0: no limit. */
-    mmoe_log_level log_level;     /**< 0: off. */
-    mmoe_cpu_tier cpu_tier;       /**< Highest tier to use; 0: the best there is. */
+                                            first bundle or run that needs it. */
+    void* parallel_for_user;           /**< Passed to `parallel_for`. */
+    uint64_t memory_budget_bytes;      /**< Most bytes of bundles and workspaces at a time on this
+                                            context; 0: no limit. */
+    mmoe_log_level log_level;          /**< 0: off. */
+    mmoe_cpu_tier cpu_tier;            /**< Highest tier to use; 0: the best there is. */
 } mmoe_context_options;
 
 /**
@@ -348,11 +357,11 @@ typedef struct mmoe_context_options {
  * @retval MMOE_ERR_UNSUPPORTED       The processor lacks the tier that `cpu_tier` names.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The handle cannot be allocated.
  */
-MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options *options,
-                                         mmoe_context **out, mmoe_error *error);
+MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_context** out,
+                                         mmoe_error* error);
 
 /** Drops the caller's reference. @param context  NULL, or a context. */
-MMOE_API void mmoe_context_destroy(mmoe_context *context);
+MMOE_API void mmoe_context_destroy(mmoe_context* context);
 
 /* ---- Quant config ---------------------------------------------------------------------- */
 
@@ -361,10 +370,14 @@ typedef struct mmoe_quant_config mmoe_quant_config;
 
 /** Who wrote the tensors, and so how codes, scales and zero points are packed. */
 typedef int32_t mmoe_format;
-/** Values of #mmoe_format. */
+/** Values of #mmoe_format. N outputs, K inputs, G groups, b bits. */
 enum {
-    MMOE_FORMAT_COMPRESSED_TENSORS = 0 /**< "pack-quantized": weight `[N, K*b/32]`, scale
-                                            `[N, G]`, zero point `[N*b/32, G]` packed along N. */
+    MMOE_FORMAT_COMPRESSED_TENSORS = 0, /**< "pack-quantized": weight `[N, K*b/32]`, scale
+                                             `[N, G]`, zero point `[N*b/32, G]` packed along N. */
+    MMOE_FORMAT_GPTQ = 1, /**< qweight `[K*b/32, N]`, scales `[G, N]`, qzeros `[G, N*b/32]`,
+                               g_idx `[K]`. */
+    MMOE_FORMAT_AWQ = 2   /**< gemm order: qweight `[K, N*b/32]`, scales `[G, N]`, qzeros
+                               `[G, N*b/32]`, columns interleaved inside a word. */
 };
 
 /** Whether zero points are stored. */
@@ -379,9 +392,12 @@ enum {
 typedef int32_t mmoe_zero_point_form;
 /** Values of #mmoe_zero_point_form. */
 enum {
-    MMOE_ZERO_POINT_PACKED = 0, /**< As the format packs them; true values. */
-    MMOE_ZERO_POINT_INT8 = 1    /**< One signed byte each, `z - 2^(bits-1)`, `[N, G]`
-                                     (compressed-tensors before 0.9.4). */
+    MMOE_ZERO_POINT_PACKED = 0,        /**< True values, as the format packs them. */
+    MMOE_ZERO_POINT_INT8 = 1,          /**< One signed byte each, `z - 2^(bits-1)`, `[N, G]`
+                                            (compressed-tensors before 0.9.4). */
+    MMOE_ZERO_POINT_MINUS_ONE = 2,     /**< GPTQ v1: each field holds the zero point minus one. */
+    MMOE_ZERO_POINT_MINUS_ONE_WORD = 3 /**< GPTQ v1 of GPTQModel: one was subtracted from every
+                                            field of a word at once, with borrows. */
 };
 
 /** Activation order: whether groups follow the columns of the file. */
@@ -399,14 +415,15 @@ enum {
 /** Fields of a quant config: options of mmoe_quant_config_create(), and what
  *  mmoe_quant_config_info() fills. */
 typedef struct mmoe_quant_fields {
-    uint32_t struct_size;      /**< `sizeof(mmoe_quant_fields)`. */
-    mmoe_format format;        /**< Packing of the tensors. */
-    int32_t bits;              /**< Required: 4 or 8. */
-    int32_t group_size;        /**< Required: a positive number, or #MMOE_GROUP_SIZE_CHANNEL. */
-    mmoe_symmetry symmetry;    /**< Whether zero points exist. */
+    uint32_t struct_size;   /**< `sizeof(mmoe_quant_fields)`. */
+    mmoe_format format;     /**< Packing of the tensors. */
+    int32_t bits;           /**< Required: 4 or 8. */
+    int32_t group_size;     /**< Required: a positive number, or #MMOE_GROUP_SIZE_CHANNEL. */
+    mmoe_symmetry symmetry; /**< Whether zero points exist. */
     mmoe_zero_point_form zero_point_form; /**< How they are stored. */
-    mmoe_order order;          /**< Activation order. */
-    mmoe_dtype scale_dtype;    /**< F32, F16 or BF16; 0: as the tensors say. */
+    mmoe_order order;                     /**< Activation order. */
+    mmoe_dtype scale_dtype; /**< F32, F16 or BF16; 0: as the checkpoint's tensors say, and
+                                 BF16 for a bundle that is filled by hand. */
 } mmoe_quant_fields;
 
 /**
@@ -420,8 +437,8 @@ typedef struct mmoe_quant_fields {
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member is out of range or contradicts another.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The handle cannot be allocated.
  */
-MMOE_API mmoe_status mmoe_quant_config_create(const mmoe_quant_fields *fields,
-                                              mmoe_quant_config **out, mmoe_error *error);
+MMOE_API mmoe_status mmoe_quant_config_create(const mmoe_quant_fields* fields,
+                                              mmoe_quant_config** out, mmoe_error* error);
 
 /**
  * Reads the quant config that a model's `config.json` gives one module.
@@ -441,8 +458,8 @@ MMOE_API mmoe_status mmoe_quant_config_create(const mmoe_quant_fields *fields,
  *                                 module is not quantised, or NULL met several schemes.
  * @retval MMOE_ERR_OUT_OF_MEMORY  Memory ran out.
  */
-MMOE_API mmoe_status mmoe_quant_config_load(const char *path, const char *module,
-                                            mmoe_quant_config **out, mmoe_error *error);
+MMOE_API mmoe_status mmoe_quant_config_load(const char* path, const char* module,
+                                            mmoe_quant_config** out, mmoe_error* error);
 
 /**
  * Gives back a config's fields.
@@ -453,17 +470,17 @@ MMOE_API mmoe_status mmoe_quant_config_load(const char *path, const char *module
  * @retval MMOE_ERR_NULL_POINTER  `config` or `fields` is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE   `fields->struct_size` is too small.
  */
-MMOE_API mmoe_status mmoe_quant_config_info(const mmoe_quant_config *config,
-                                            mmoe_quant_fields *fields, mmoe_error *error);
+MMOE_API mmoe_status mmoe_quant_config_info(const mmoe_quant_config* config,
+                                            mmoe_quant_fields* fields, mmoe_error* error);
 
 /** Drops the caller's reference. @param config  NULL, or a config. */
-MMOE_API void mmoe_quant_config_destroy(mmoe_quant_config *config);
+MMOE_API void mmoe_quant_config_destroy(mmoe_quant_config* config);
 
 /* ---- Layer: what one MoE layer computes -------------------------------------------------- */
 
 /** Bits of `mmoe_layer.flags`. */
 enum {
-    MMOE_LAYER_BIAS = 1, /**< Gate, up and down have biases. */
+    MMOE_LAYER_BIAS = 1,                  /**< Gate, up and down have biases. */
     MMOE_LAYER_ROUTER_WEIGHT_ON_INPUT = 2 /**< The router weight scales the hidden state before
                                                the first GEMM, not the result (Llama-4). */
 };
@@ -502,12 +519,12 @@ typedef struct mmoe_checkpoint_options {
     uint32_t struct_size;       /**< `sizeof(mmoe_checkpoint_options)`. */
     uint32_t reserved;          /**< Must be 0. */
     uint64_t max_header_bytes;  /**< Largest accepted safetensors header; 0: 100 MB. */
-    const char *experts_prefix; /**< Name of the experts of layer `{l}` up to the expert number,
+    const char* experts_prefix; /**< Name of the experts of layer `{l}` up to the expert number,
                                      such as `"model.layers.{l}.mlp.experts."`; NULL: the names
                                      of the known model families. */
-    const char *gate_name;      /**< With `experts_prefix`; NULL: `"gate_proj"`. */
-    const char *up_name;        /**< With `experts_prefix`; NULL: `"up_proj"`. */
-    const char *down_name;      /**< With `experts_prefix`; NULL: `"down_proj"`. */
+    const char* gate_name;      /**< With `experts_prefix`; NULL: `"gate_proj"`. */
+    const char* up_name;        /**< With `experts_prefix`; NULL: `"up_proj"`. */
+    const char* down_name;      /**< With `experts_prefix`; NULL: `"down_proj"`. */
 } mmoe_checkpoint_options;
 
 /** Describes one tensor of a checkpoint. */
@@ -519,7 +536,7 @@ typedef struct mmoe_tensor_info {
     int64_t shape[8];     /**< Elements along each axis; 0 past `rank`. */
     uint64_t byte_count;  /**< Size of the data. */
     uint64_t file_offset; /**< Of the data in its shard. */
-    const char *name;     /**< UTF-8; owned by the checkpoint. */
+    const char* name;     /**< UTF-8; owned by the checkpoint. */
 } mmoe_tensor_info;
 
 /**
@@ -540,13 +557,13 @@ typedef struct mmoe_tensor_info {
  * @retval MMOE_ERR_LIMIT          A header exceeds a limit.
  * @retval MMOE_ERR_OUT_OF_MEMORY  Memory ran out.
  */
-MMOE_API mmoe_status mmoe_checkpoint_open(mmoe_context *context, const char *path,
-                                          const mmoe_checkpoint_options *options,
-                                          mmoe_checkpoint **out, mmoe_error *error);
+MMOE_API mmoe_status mmoe_checkpoint_open(mmoe_context* context, const char* path,
+                                          const mmoe_checkpoint_options* options,
+                                          mmoe_checkpoint** out, mmoe_error* error);
 
 /** @param checkpoint  NULL, or the checkpoint asked.
  *  @returns the number of tensors in all shards; 0 for NULL. */
-MMOE_API uint64_t mmoe_checkpoint_tensor_count(const mmoe_checkpoint *checkpoint);
+MMOE_API uint64_t mmoe_checkpoint_tensor_count(const mmoe_checkpoint* checkpoint);
 
 /**
  * Describes the index-th tensor, in order of name.
@@ -559,8 +576,8 @@ MMOE_API uint64_t mmoe_checkpoint_tensor_count(const mmoe_checkpoint *checkpoint
  * @retval MMOE_ERR_STRUCT_SIZE       `info->struct_size` is too small.
  * @retval MMOE_ERR_INVALID_ARGUMENT  `index` is out of range.
  */
-MMOE_API mmoe_status mmoe_checkpoint_tensor_at(const mmoe_checkpoint *checkpoint, uint64_t index,
-                                               mmoe_tensor_info *info, mmoe_error *error);
+MMOE_API mmoe_status mmoe_checkpoint_tensor_at(const mmoe_checkpoint* checkpoint, uint64_t index,
+                                               mmoe_tensor_info* info, mmoe_error* error);
 
 /**
  * Describes the tensor of a name.
@@ -573,9 +590,9 @@ MMOE_API mmoe_status mmoe_checkpoint_tensor_at(const mmoe_checkpoint *checkpoint
  * @retval MMOE_ERR_STRUCT_SIZE     `info->struct_size` is too small.
  * @retval MMOE_ERR_MISSING_TENSOR  There is no such tensor.
  */
-MMOE_API mmoe_status mmoe_checkpoint_tensor_find(const mmoe_checkpoint *checkpoint,
-                                                 const char *name, mmoe_tensor_info *info,
-                                                 mmoe_error *error);
+MMOE_API mmoe_status mmoe_checkpoint_tensor_find(const mmoe_checkpoint* checkpoint,
+                                                 const char* name, mmoe_tensor_info* info,
+                                                 mmoe_error* error);
 
 /**
  * Reads the whole tensor of a name: little-endian elements, row-major.
@@ -592,22 +609,22 @@ MMOE_API mmoe_status mmoe_checkpoint_tensor_find(const mmoe_checkpoint *checkpoi
  * @retval MMOE_ERR_IO                The file cannot be read.
  * @retval MMOE_ERR_FILE_CHANGED      The file became shorter since it was opened.
  */
-MMOE_API mmoe_status mmoe_checkpoint_tensor_read(const mmoe_checkpoint *checkpoint,
-                                                 const char *name, void *data,
-                                                 size_t capacity_bytes, mmoe_error *error);
+MMOE_API mmoe_status mmoe_checkpoint_tensor_read(const mmoe_checkpoint* checkpoint,
+                                                 const char* name, void* data,
+                                                 size_t capacity_bytes, mmoe_error* error);
 
 /** @param checkpoint  NULL, or the checkpoint asked.
  *  @returns the number of MoE layers; dense layers are not counted; 0 for NULL. */
-MMOE_API uint32_t mmoe_checkpoint_layer_count(const mmoe_checkpoint *checkpoint);
+MMOE_API uint32_t mmoe_checkpoint_layer_count(const mmoe_checkpoint* checkpoint);
 
 /** Where a MoE layer stands in its model. Filled by mmoe_checkpoint_layer_info(). */
 typedef struct mmoe_layer_place {
-    uint32_t struct_size; /**< Set by the caller before the call. */
-    uint32_t model_layer; /**< The layer's number in tensor names. */
-    uint32_t top_k;       /**< Experts chosen per token, from `config.json`; 0: not given. */
-    uint32_t reserved;    /**< 0. */
-    uint64_t byte_count;  /**< Expert tensors in the files. */
-    const char *experts_prefix; /**< Names up to the expert number; owned by the checkpoint. */
+    uint32_t struct_size;       /**< Set by the caller before the call. */
+    uint32_t model_layer;       /**< The layer's number in tensor names. */
+    uint32_t top_k;             /**< Experts chosen per token, from `config.json`; 0: not given. */
+    uint32_t reserved;          /**< 0. */
+    uint64_t byte_count;        /**< Expert tensors in the files. */
+    const char* experts_prefix; /**< Names up to the expert number; owned by the checkpoint. */
 } mmoe_layer_place;
 
 /**
@@ -628,10 +645,9 @@ typedef struct mmoe_layer_place {
  * @retval MMOE_ERR_BAD_DATA          The layer's tensors contradict each other or the config.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The config's handle cannot be allocated.
  */
-MMOE_API mmoe_status mmoe_checkpoint_layer_info(const mmoe_checkpoint *checkpoint,
-                                                uint32_t layer, mmoe_layer *info,
-                                                mmoe_layer_place *place,
-                                                mmoe_quant_config **config, mmoe_error *error);
+MMOE_API mmoe_status mmoe_checkpoint_layer_info(const mmoe_checkpoint* checkpoint, uint32_t layer,
+                                                mmoe_layer* info, mmoe_layer_place* place,
+                                                mmoe_quant_config** config, mmoe_error* error);
 
 /**
  * Unpacks one projection of one expert to plain numbers: `(code - zero point) * scale`, in
@@ -652,13 +668,13 @@ MMOE_API mmoe_status mmoe_checkpoint_layer_info(const mmoe_checkpoint *checkpoin
  * @retval MMOE_ERR_IO                A file cannot be read.
  * @retval MMOE_ERR_OUT_OF_MEMORY     Memory ran out.
  */
-MMOE_API mmoe_status mmoe_checkpoint_dequantize(const mmoe_checkpoint *checkpoint,
-                                                uint32_t layer, uint32_t expert,
-                                                mmoe_projection projection, float *weights,
-                                                size_t weight_count, mmoe_error *error);
+MMOE_API mmoe_status mmoe_checkpoint_dequantize(const mmoe_checkpoint* checkpoint, uint32_t layer,
+                                                uint32_t expert, mmoe_projection projection,
+                                                float* weights, size_t weight_count,
+                                                mmoe_error* error);
 
 /** Drops the caller's reference. @param checkpoint  NULL, or a checkpoint. */
-MMOE_API void mmoe_checkpoint_destroy(mmoe_checkpoint *checkpoint);
+MMOE_API void mmoe_checkpoint_destroy(mmoe_checkpoint* checkpoint);
 
 /* ---- Support query and memory plan ---------------------------------------------------------- */
 
@@ -672,14 +688,14 @@ typedef struct mmoe_split {
 
 /** Bits of `mmoe_support.reasons`: why something is not supported. */
 enum {
-    MMOE_REASON_BITS = 1 << 0,         /**< Neither 4 nor 8 bits. */
-    MMOE_REASON_GROUP_SIZE = 1 << 1,   /**< The group size does not divide H or I. */
-    MMOE_REASON_FORMAT = 1 << 2,       /**< The packing has no reader here. */
-    MMOE_REASON_ORDER = 1 << 3,        /**< Activation order is not supported. */
-    MMOE_REASON_ACTIVATION = 1 << 4,   /**< The activation has no kernel here. */
-    MMOE_REASON_SPLIT = 1 << 5,        /**< The parallel split is not possible. */
-    MMOE_REASON_DEVICE = 1 << 6,       /**< No kernel of this build runs on the device. */
-    MMOE_REASON_SHAPE = 1 << 7,        /**< A dimension is zero or too large. */
+    MMOE_REASON_BITS = 1 << 0,          /**< Neither 4 nor 8 bits. */
+    MMOE_REASON_GROUP_SIZE = 1 << 1,    /**< The group size does not divide H or I. */
+    MMOE_REASON_FORMAT = 1 << 2,        /**< The packing has no reader here. */
+    MMOE_REASON_ORDER = 1 << 3,         /**< Activation order is not supported. */
+    MMOE_REASON_ACTIVATION = 1 << 4,    /**< The activation has no kernel here. */
+    MMOE_REASON_SPLIT = 1 << 5,         /**< The parallel split is not possible. */
+    MMOE_REASON_DEVICE = 1 << 6,        /**< No kernel of this build runs on the device. */
+    MMOE_REASON_SHAPE = 1 << 7,         /**< A dimension is zero or too large. */
     MMOE_REASON_ROUTER_WEIGHT = 1 << 8, /**< The router weight's place has no kernel here. */
     MMOE_REASON_BIAS = 1 << 9           /**< Biases have no kernel here. */
 };
@@ -707,10 +723,10 @@ typedef struct mmoe_support {
  * @retval MMOE_ERR_NULL_POINTER  `context`, `config`, `layer` or `support` is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE   A `struct_size` breaks the rule of option structures.
  */
-MMOE_API mmoe_status mmoe_support_query(const mmoe_context *context,
-                                        const mmoe_quant_config *config, const mmoe_layer *layer,
-                                        const mmoe_split *split, mmoe_support *support,
-                                        mmoe_error *error);
+MMOE_API mmoe_status mmoe_support_query(const mmoe_context* context,
+                                        const mmoe_quant_config* config, const mmoe_layer* layer,
+                                        const mmoe_split* split, mmoe_support* support,
+                                        mmoe_error* error);
 
 /** Bytes that an object takes. Filled by mmoe_bundle_plan() and mmoe_executor_plan(). */
 typedef struct mmoe_memory_plan {
@@ -731,26 +747,26 @@ typedef struct mmoe_bundle mmoe_bundle;
  *
  * @returns 0 to go on, anything else to stop with #MMOE_ERR_CANCELLED.
  */
-typedef int32_t (*mmoe_progress_fn)(void *user, uint64_t done_bytes, uint64_t total_bytes);
+typedef int32_t (*mmoe_progress_fn)(void* user, uint64_t done_bytes, uint64_t total_bytes);
 
 /** Options of mmoe_bundle_create(), mmoe_bundle_load() and mmoe_bundle_plan(). */
 typedef struct mmoe_bundle_options {
     uint32_t struct_size;      /**< `sizeof(mmoe_bundle_options)`. */
     uint32_t reserved;         /**< Must be 0. */
     mmoe_progress_fn progress; /**< NULL: none. */
-    void *progress_user;       /**< Passed to `progress`. */
+    void* progress_user;       /**< Passed to `progress`. */
     mmoe_split split;          /**< The part of the layer that this bundle holds. */
 } mmoe_bundle_options;
 
 /** Describes a bundle. Filled by mmoe_bundle_info(). */
 typedef struct mmoe_bundle_description {
-    uint32_t struct_size;         /**< Set by the caller before the call. */
-    uint32_t local_expert_count;  /**< Experts held here. */
-    uint32_t first_expert;        /**< Global number of the first of them. */
+    uint32_t struct_size;             /**< Set by the caller before the call. */
+    uint32_t local_expert_count;      /**< Experts held here. */
+    uint32_t first_expert;            /**< Global number of the first of them. */
     uint32_t local_intermediate_size; /**< I of this tensor-parallel rank. */
-    uint64_t resident_bytes;      /**< Bytes of the repacked weights on the device. */
-    int32_t sealed;               /**< 1 once every tensor is there. */
-    mmoe_device_kind device_kind; /**< Where they are. */
+    uint64_t resident_bytes;          /**< Bytes of the repacked weights on the device. */
+    int32_t sealed;                   /**< 1 once every tensor is there. */
+    mmoe_device_kind device_kind;     /**< Where they are. */
 } mmoe_bundle_description;
 
 /**
@@ -767,10 +783,9 @@ typedef struct mmoe_bundle_description {
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member is out of range.
  * @retval MMOE_ERR_UNSUPPORTED       As mmoe_support_query(); the text is its sentence.
  */
-MMOE_API mmoe_status mmoe_bundle_plan(const mmoe_context *context,
-                                      const mmoe_quant_config *config, const mmoe_layer *layer,
-                                      const mmoe_bundle_options *options, mmoe_memory_plan *plan,
-                                      mmoe_error *error);
+MMOE_API mmoe_status mmoe_bundle_plan(const mmoe_context* context, const mmoe_quant_config* config,
+                                      const mmoe_layer* layer, const mmoe_bundle_options* options,
+                                      mmoe_memory_plan* plan, mmoe_error* error);
 
 /**
  * Makes an empty bundle, to be filled by mmoe_bundle_set() and ended by mmoe_bundle_seal().
@@ -789,15 +804,14 @@ MMOE_API mmoe_status mmoe_bundle_plan(const mmoe_context *context,
  * @retval MMOE_ERR_DEVICE_MEMORY     The weights do not fit on the device.
  * @retval MMOE_ERR_MEMORY_BUDGET     The context's budget is too small.
  */
-MMOE_API mmoe_status mmoe_bundle_create(mmoe_context *context, const mmoe_quant_config *config,
-                                        const mmoe_layer *layer,
-                                        const mmoe_bundle_options *options, mmoe_bundle **out,
-                                        mmoe_error *error);
+MMOE_API mmoe_status mmoe_bundle_create(mmoe_context* context, const mmoe_quant_config* config,
+                                        const mmoe_layer* layer, const mmoe_bundle_options* options,
+                                        mmoe_bundle** out, mmoe_error* error);
 
 /**
  * Gives the bundle one tensor, in the packing of its quant config's format, whole: the bundle
- * takes its own part of a split. An expert is repacked when its last tensor has come; until
- * then the bundle holds a copy. Setting a tensor again before that replaces it.
+ * takes its own part of a split. A projection is repacked when the last of its weight, scale and
+ * zero point has come; until then the bundle holds a copy, and setting a tensor again replaces it.
  *
  * @param bundle      The bundle, not yet sealed.
  * @param expert      Global number, 0 to E - 1. One that the split leaves out is ignored.
@@ -807,7 +821,8 @@ MMOE_API mmoe_status mmoe_bundle_create(mmoe_context *context, const mmoe_quant_
  * @param error       NULL, or filled on failure; the bundle is then as before.
  * @retval MMOE_ERR_NULL_POINTER      `bundle`, `tensor` or its data is NULL.
  * @retval MMOE_ERR_INVALID_ARGUMENT  `expert`, `projection` or `role` does not exist here.
- * @retval MMOE_ERR_STATE             The bundle is sealed, or the expert is already complete.
+ * @retval MMOE_ERR_STATE             The bundle is sealed, or the projection (or its bias) is
+ *                                    already complete.
  * @retval MMOE_ERR_BUSY              Another thread is filling the bundle.
  * @retval MMOE_ERR_SHAPE             The text says the expected and the given shape.
  * @retval MMOE_ERR_DTYPE             The text says the expected and the given type.
@@ -815,9 +830,9 @@ MMOE_API mmoe_status mmoe_bundle_create(mmoe_context *context, const mmoe_quant_
  * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for the copy ran out.
  * @retval MMOE_ERR_DEVICE            Copying to the device failed.
  */
-MMOE_API mmoe_status mmoe_bundle_set(mmoe_bundle *bundle, uint32_t expert,
+MMOE_API mmoe_status mmoe_bundle_set(mmoe_bundle* bundle, uint32_t expert,
                                      mmoe_projection projection, mmoe_role role,
-                                     const mmoe_tensor *tensor, mmoe_error *error);
+                                     const mmoe_tensor* tensor, mmoe_error* error);
 
 /**
  * Ends filling: from now on the bundle can run and cannot change.
@@ -829,7 +844,7 @@ MMOE_API mmoe_status mmoe_bundle_set(mmoe_bundle *bundle, uint32_t expert,
  * @retval MMOE_ERR_BUSY            Another thread is filling the bundle.
  * @retval MMOE_ERR_MISSING_TENSOR  The text names the first tensor that never came.
  */
-MMOE_API mmoe_status mmoe_bundle_seal(mmoe_bundle *bundle, mmoe_error *error);
+MMOE_API mmoe_status mmoe_bundle_seal(mmoe_bundle* bundle, mmoe_error* error);
 
 /**
  * Loads, repacks and seals one layer of a checkpoint. Equal inputs give equal bytes on every
@@ -856,9 +871,118 @@ MMOE_API mmoe_status mmoe_bundle_seal(mmoe_bundle *bundle, mmoe_error *error);
  * @retval MMOE_ERR_MEMORY_BUDGET     The context's budget is too small.
  * @retval MMOE_ERR_DEVICE            Copying to the device failed.
  */
-MMOE_API mmoe_status mmoe_bundle_load(mmoe_context *context, const mmoe_checkpoint *checkpoint,
-                                      uint32_t layer, const mmoe_bundle_options *options,
-                                      mmoe_bundle **out, mmoe_error *error);
+MMOE_API mmoe_status mmoe_bundle_load(mmoe_context* context, const mmoe_checkpoint* checkpoint,
+                                      uint32_t layer, const mmoe_bundle_options* options,
+                                      mmoe_bundle** out, mmoe_error* error);
+
+/** A load in the background. Functions on it may be called from any thread. */
+typedef struct mmoe_load mmoe_load;
+
+/** State of a background load. Filled by mmoe_load_poll(). */
+typedef struct mmoe_load_progress {
+    uint32_t struct_size; /**< Set by the caller before the call. */
+    int32_t finished;     /**< 1: mmoe_load_wait() returns at once. */
+    uint64_t done_bytes;  /**< Of the repacked weights. */
+    uint64_t total_bytes; /**< 0 until the load has begun. */
+} mmoe_load_progress;
+
+/**
+ * Starts mmoe_bundle_load() on a thread of its own. A `progress` callback is called there.
+ *
+ * @param context     As mmoe_bundle_load().
+ * @param checkpoint  Kept alive by the load.
+ * @param layer       As mmoe_bundle_load().
+ * @param options     As mmoe_bundle_load(); read before the call returns.
+ * @param out         Receives the load; end it with mmoe_load_destroy().
+ * @param error       NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `context`, `checkpoint` or `out` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  `layer` or the split is out of range.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     The thread cannot be started.
+ */
+MMOE_API mmoe_status mmoe_load_start(mmoe_context* context, const mmoe_checkpoint* checkpoint,
+                                     uint32_t layer, const mmoe_bundle_options* options,
+                                     mmoe_load** out, mmoe_error* error);
+
+/**
+ * Asks how far a load is, without waiting.
+ *
+ * @param load      The load asked.
+ * @param progress  Filled as far as its `struct_size` reaches.
+ * @param error     NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `load` or `progress` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `progress->struct_size` is too small.
+ */
+MMOE_API mmoe_status mmoe_load_poll(const mmoe_load* load, mmoe_load_progress* progress,
+                                    mmoe_error* error);
+
+/**
+ * Waits for a load and takes its bundle.
+ *
+ * @param load   The load.
+ * @param out    Receives the bundle; end it with mmoe_bundle_destroy().
+ * @param error  NULL, or filled on failure.
+ * @returns what mmoe_bundle_load() would have returned, and
+ * @retval MMOE_ERR_NULL_POINTER  `load` or `out` is NULL.
+ * @retval MMOE_ERR_STATE         The bundle was taken already.
+ */
+MMOE_API mmoe_status mmoe_load_wait(mmoe_load* load, mmoe_bundle** out, mmoe_error* error);
+
+/** Asks a load to stop soon; mmoe_load_wait() then answers #MMOE_ERR_CANCELLED unless it was
+ *  complete. Returns at once. @param load  NULL, or a load. */
+MMOE_API void mmoe_load_cancel(mmoe_load* load);
+
+/** Cancels a load that still runs, waits for its end, and frees it. @param load  NULL, or a
+ *  load. */
+MMOE_API void mmoe_load_destroy(mmoe_load* load);
+
+/**
+ * Writes a sealed bundle to one file: whole under its name, or not at all. The file has a
+ * version, a layout and checksums; opening it is one copy.
+ *
+ * @param bundle  Unchanged.
+ * @param path    UTF-8; an existing file is replaced.
+ * @param error   NULL, or filled on failure; no part of a file is left behind.
+ * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
+ * @retval MMOE_ERR_STATE          The bundle is not sealed.
+ * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
+ * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header ran out.
+ */
+MMOE_API mmoe_status mmoe_bundle_save(const mmoe_bundle* bundle, const char* path,
+                                      mmoe_error* error);
+
+/** Options of mmoe_bundle_open(). */
+typedef struct mmoe_bundle_open_options {
+    uint32_t struct_size;      /**< `sizeof(mmoe_bundle_open_options)`. */
+    int32_t skip_checksums;    /**< Not 0: trust the weights; the header is always checked. */
+    mmoe_progress_fn progress; /**< NULL: none. */
+    void* progress_user;       /**< Passed to `progress`. */
+} mmoe_bundle_open_options;
+
+/**
+ * Opens what mmoe_bundle_save() wrote.
+ *
+ * @param context  Device to load for; kept alive by the bundle.
+ * @param path     UTF-8.
+ * @param options  NULL for all defaults.
+ * @param out      Receives the sealed bundle; end it with mmoe_bundle_destroy().
+ * @param error    NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER   `context`, `path` or `out` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE    See the rule of option structures.
+ * @retval MMOE_ERR_NOT_FOUND      The file does not exist.
+ * @retval MMOE_ERR_IO             The file cannot be read.
+ * @retval MMOE_ERR_TRUNCATED      The file is shorter than its header says.
+ * @retval MMOE_ERR_BAD_DATA       It is not a saved bundle, or contradicts itself.
+ * @retval MMOE_ERR_CHECKSUM       Its bytes are not those that were written.
+ * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it: load the checkpoint again.
+ * @retval MMOE_ERR_CANCELLED      The progress callback returned non-zero.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  The weights do not fit on the host.
+ * @retval MMOE_ERR_MEMORY_BUDGET  The context's budget is too small.
+ */
+MMOE_API mmoe_status mmoe_bundle_open(mmoe_context* context, const char* path,
+                                      const mmoe_bundle_open_options* options, mmoe_bundle** out,
+                                      mmoe_error* error);
 
 /**
  * Describes a bundle.
@@ -870,14 +994,14 @@ MMOE_API mmoe_status mmoe_bundle_load(mmoe_context *context, const mmoe_checkpoi
  * @retval MMOE_ERR_NULL_POINTER  `bundle` is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE   A `struct_size` is too small.
  */
-MMOE_API mmoe_status mmoe_bundle_info(const mmoe_bundle *bundle, mmoe_layer *layer,
-                                      mmoe_bundle_description *description, mmoe_error *error);
+MMOE_API mmoe_status mmoe_bundle_info(const mmoe_bundle* bundle, mmoe_layer* layer,
+                                      mmoe_bundle_description* description, mmoe_error* error);
 
 /** Drops the caller's reference; a run in progress keeps the weights until it ends.
  *  @param bundle  NULL, or a bundle. */
-MMOE_API void mmoe_bundle_destroy(mmoe_bundle *bundle);
+MMOE_API void mmoe_bundle_destroy(mmoe_bundle* bundle);
 
-/* ---- Executor: runs bundles -------------------------------------------------------------------- */
+/* ---- Executor: runs bundles -------------------------------------------------------------- */
 
 /** The Marlin MoE executor: kernels chosen and workspace allocated once. One run at a time. */
 typedef struct mmoe_executor mmoe_executor;
@@ -915,10 +1039,10 @@ typedef struct mmoe_executor_options {
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member is out of range.
  * @retval MMOE_ERR_UNSUPPORTED       As mmoe_support_query(), or no kernel takes the types.
  */
-MMOE_API mmoe_status mmoe_executor_plan(const mmoe_context *context,
-                                        const mmoe_quant_config *config, const mmoe_layer *layer,
-                                        const mmoe_executor_options *options,
-                                        mmoe_memory_plan *plan, mmoe_error *error);
+MMOE_API mmoe_status mmoe_executor_plan(const mmoe_context* context,
+                                        const mmoe_quant_config* config, const mmoe_layer* layer,
+                                        const mmoe_executor_options* options,
+                                        mmoe_memory_plan* plan, mmoe_error* error);
 
 /**
  * Allocates a workspace for up to `max_tokens` tokens of layers as large as `bundle`'s, so that
@@ -940,9 +1064,9 @@ MMOE_API mmoe_status mmoe_executor_plan(const mmoe_context *context,
  * @retval MMOE_ERR_DEVICE_MEMORY     The workspace does not fit on the device.
  * @retval MMOE_ERR_MEMORY_BUDGET     The context's budget is too small.
  */
-MMOE_API mmoe_status mmoe_executor_create(mmoe_context *context, const mmoe_bundle *bundle,
-                                          const mmoe_executor_options *options,
-                                          mmoe_executor **out, mmoe_error *error);
+MMOE_API mmoe_status mmoe_executor_create(mmoe_context* context, const mmoe_bundle* bundle,
+                                          const mmoe_executor_options* options, mmoe_executor** out,
+                                          mmoe_error* error);
 
 /** Operands of mmoe_executor_run(). */
 typedef struct mmoe_run_args {
@@ -987,9 +1111,8 @@ typedef struct mmoe_run_args {
  * @retval MMOE_ERR_OUT_OF_MEMORY     The first run could not start the library's own threads.
  * @retval MMOE_ERR_DEVICE            A launch was refused.
  */
-MMOE_API mmoe_status mmoe_executor_run(mmoe_executor *executor, const mmoe_bundle *bundle,
-                                       const mmoe_run_args *args, void *stream,
-                                       mmoe_error *error);
+MMOE_API mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle,
+                                       const mmoe_run_args* args, void* stream, mmoe_error* error);
 
 /**
  * Tells which kernels serve T tokens of a bundle, and why each better one was passed over.
@@ -1001,11 +1124,63 @@ MMOE_API mmoe_status mmoe_executor_run(mmoe_executor *executor, const mmoe_bundl
  * @param capacity_bytes  Size of `text`; longer text is cut.
  * @returns the bytes that the whole text needs, its NUL included.
  */
-MMOE_API size_t mmoe_executor_explain(const mmoe_executor *executor, const mmoe_bundle *bundle,
-                                      uint32_t tokens, char *text, size_t capacity_bytes);
+MMOE_API size_t mmoe_executor_explain(const mmoe_executor* executor, const mmoe_bundle* bundle,
+                                      uint32_t tokens, char* text, size_t capacity_bytes);
 
 /** Drops the caller's reference. @param executor  NULL, or an executor. */
-MMOE_API void mmoe_executor_destroy(mmoe_executor *executor);
+MMOE_API void mmoe_executor_destroy(mmoe_executor* executor);
+
+/* ---- Routing: from router logits to expert ids and weights ------------------------------- */
+
+/** How a router's logits become scores. */
+typedef int32_t mmoe_scoring;
+/** Values of #mmoe_scoring. */
+enum {
+    MMOE_SCORING_SOFTMAX = 0, /**< Softmax over all E logits of a token. */
+    MMOE_SCORING_SIGMOID = 1  /**< Sigmoid of each logit. */
+};
+
+/** Operands of mmoe_route(). */
+typedef struct mmoe_route_args {
+    uint32_t struct_size;        /**< `sizeof(mmoe_route_args)`. */
+    mmoe_scoring scoring;        /**< 0: softmax. */
+    uint32_t group_count;        /**< The experts form this many equal groups; 0: 1. */
+    uint32_t groups_kept;        /**< Groups that experts are chosen from; 0: all. */
+    int32_t renormalize;         /**< Not 0: divide the weights of a token by their sum. */
+    float scale;                 /**< Multiplies every weight at the end; 0: 1. */
+    mmoe_tensor logits;          /**< In, `[T, E]`, f32, f16 or bf16; E contiguous. */
+    mmoe_tensor correction_bias; /**< In, optional, `[E]`, f32: added to the scores to choose
+                                      groups and experts, not to the weights. */
+    mmoe_tensor expert_ids;      /**< Out, `[T, top_k]`, i32; contiguous. */
+    mmoe_tensor expert_weights;  /**< Out, `[T, top_k]`, f32; contiguous. */
+} mmoe_route_args;
+
+/**
+ * Chooses experts as the routers of the known models do:
+ *
+ *     score = softmax or sigmoid of logits;   choice = score + correction_bias
+ *     group value = sum of the two best choices in a group (without correction_bias: the best)
+ *     keep the `groups_kept` best groups; of their experts, the top_k best choices
+ *     weight = score of each; divided by their sum if `renormalize`; times `scale`
+ *
+ * This is softmax-top-k-renormalise (Qwen3, Mixtral), sigmoid with correction bias and groups
+ * (DeepSeek-V3, GLM-4.5, Kimi-K2, MiniMax-M2) and top-1 sigmoid (Llama-4). Ids of a token fall
+ * by choice; of equal ones the lower id comes first. A NaN logit is never preferred to a number.
+ *
+ * @param context  Device to run on; on the CPU all tensors are host memory.
+ * @param args     Read before the call returns.
+ * @param stream   As for mmoe_executor_run().
+ * @param error    NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `context`, `args` or a tensor's data is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
+ * @retval MMOE_ERR_SHAPE             A shape or stride differs from the above.
+ * @retval MMOE_ERR_DTYPE             An element type differs from the above.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  top_k exceeds the experts of the kept groups, groups do not
+ *                                    divide E, or a member has no meaning.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for one row of scores a thread ran out.
+ */
+MMOE_API mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,
+                                void* stream, mmoe_error* error);
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,7 @@
 #include "base/checked.h"
 
 #if defined(__linux__)
-#    include <sys/mman.h>
+    #include <sys/mman.h>
 #endif
 
 namespace mmoe {
@@ -27,10 +27,10 @@ void* default_allocate(void*, size_t size_bytes, size_t alignment_bytes) {
     return _aligned_malloc(rounded_bytes, alignment);
 #else
     void* memory = std::aligned_alloc(alignment, rounded_bytes);
-#    if defined(__linux__)
+    #if defined(__linux__)
     // A refusal only means ordinary pages.
     if (huge && memory != nullptr) (void)madvise(memory, rounded_bytes, MADV_HUGEPAGE);
-#    endif
+    #endif
     return memory;
 #endif
 }
@@ -51,10 +51,9 @@ Result<Buffer> Buffer::create(std::shared_ptr<const Allocator> allocator, uint64
                               const char* what) {
     Buffer buffer;
     if (size_bytes == 0) return buffer;
-    void* memory =
-        size_bytes > SIZE_MAX
-            ? nullptr
-            : allocator->allocate(static_cast<size_t>(size_bytes), kAlignmentBytes);
+    void* memory = size_bytes > SIZE_MAX
+                       ? nullptr
+                       : allocator->allocate(static_cast<size_t>(size_bytes), kAlignmentBytes);
     if (memory == nullptr) {
         return Status::error(Code::kOutOfMemory, "%s: cannot allocate %llu bytes", what,
                              static_cast<unsigned long long>(size_bytes));

@@ -13,14 +13,14 @@
 #include <vector>
 
 #if defined(__linux__)
-#    include <sched.h>
+    #include <sched.h>
 #endif
 #if !defined(_WIN32)
-#    include <pthread.h>
-#    include <signal.h>
+    #include <pthread.h>
+    #include <signal.h>
 #endif
 #if defined(__x86_64__)
-#    include <immintrin.h>
+    #include <immintrin.h>
 #endif
 
 namespace mmoe {
@@ -47,16 +47,6 @@ void wait_while_equal(const std::atomic<Word>& word, Word value) noexcept {
         pause_once();
     }
     word.wait(value, std::memory_order_acquire);
-}
-
-uint32_t usable_hardware_threads() noexcept {
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        return static_cast<uint32_t>(std::max(1, CPU_COUNT(&set)));
-    }
-#endif
-    return std::max(1u, std::thread::hardware_concurrency());
 }
 
 class SerialOrHook final : public Parallel {
@@ -139,7 +129,9 @@ class Pool final : public Parallel {
             sigfillset(&all);
             pthread_sigmask(SIG_SETMASK, &all, &before_);
         }
-        ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+        ~SignalsBlocked() {
+            pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+        }
 
       private:
         sigset_t before_;
@@ -196,6 +188,16 @@ class Pool final : public Parallel {
 };
 
 }  // namespace
+
+uint32_t usable_hardware_threads() noexcept {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        return static_cast<uint32_t>(std::max(1, CPU_COUNT(&set)));
+    }
+#endif
+    return std::max(1u, std::thread::hardware_concurrency());
+}
 
 Result<std::shared_ptr<Parallel>> Parallel::create(uint32_t thread_count, Hook hook, void* user) {
     if (thread_count > kMaxThreads) {

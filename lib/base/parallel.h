@@ -10,6 +10,9 @@
 
 namespace mmoe {
 
+// Hardware threads that the process may use; at least 1.
+uint32_t usable_hardware_threads() noexcept;
+
 class Parallel {
   public:
     using Task = void (*)(void* task_data, uint32_t index);
@@ -33,8 +36,7 @@ class Parallel {
     template <class Function>
     void run(uint32_t task_count, Function&& function) {
         run(
-            task_count,
-            [](void* data, uint32_t index) { (*static_cast<Function*>(data))(index); },
+            task_count, [](void* data, uint32_t index) { (*static_cast<Function*>(data))(index); },
             &function);
     }
 

@@ -57,6 +57,11 @@ class [[nodiscard]] Status {
     [[nodiscard]] int32_t cuda_error() const noexcept { return cuda_error_; }
     [[nodiscard]] uint64_t file_offset() const noexcept { return file_offset_; }
 
+    // The same sentence in another category.
+    Status&& as(Code code) && noexcept {
+        code_ = code;
+        return std::move(*this);
+    }
     Status&& with_errno(int value) && noexcept {
         os_errno_ = value;
         return std::move(*this);
@@ -84,8 +89,8 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
   public:
-    Result(T value) : value_(std::move(value)) {}                       // NOLINT: implicit by design
-    Result(Status status) noexcept : status_(std::move(status)) {}      // NOLINT: implicit by design
+    Result(T value) : value_(std::move(value)) {}                   // NOLINT: implicit by design
+    Result(Status status) noexcept : status_(std::move(status)) {}  // NOLINT: implicit by design
 
     [[nodiscard]] bool ok() const noexcept { return value_.has_value(); }
     [[nodiscard]] Status& status() noexcept { return status_; }
@@ -112,17 +117,17 @@ Status&& failure(Result<T>& result) noexcept {
 // TRY(expression);               returns from the calling function if the expression failed
 // TRY(declaration, expression);  otherwise also binds the Result's value
 #define MMOE_JOIN_(a, b) a##b
-#define MMOE_JOIN(a, b) MMOE_JOIN_(a, b)
-#define MMOE_TRY_1(expression)                                                   \
-    do {                                                                         \
-        auto mmoe_try = (expression);                                            \
-        if (!mmoe_try.ok()) return ::mmoe::detail::failure(mmoe_try);            \
+#define MMOE_JOIN(a, b)  MMOE_JOIN_(a, b)
+#define MMOE_TRY_1(expression)                                        \
+    do {                                                              \
+        auto mmoe_try = (expression);                                 \
+        if (!mmoe_try.ok()) return ::mmoe::detail::failure(mmoe_try); \
     } while (0)
-#define MMOE_TRY_2_(name, declaration, expression)                               \
-    auto name = (expression);                                                    \
-    if (!name.ok()) return ::mmoe::detail::failure(name);                        \
+#define MMOE_TRY_2_(name, declaration, expression)        \
+    auto name = (expression);                             \
+    if (!name.ok()) return ::mmoe::detail::failure(name); \
     declaration = std::move(name).value()
 #define MMOE_TRY_2(declaration, expression) \
     MMOE_TRY_2_(MMOE_JOIN(mmoe_try_, __LINE__), declaration, expression)
 #define MMOE_TRY_PICK(a, b, macro, ...) macro
-#define TRY(...) MMOE_TRY_PICK(__VA_ARGS__, MMOE_TRY_2, MMOE_TRY_1, )(__VA_ARGS__)
+#define TRY(...)                        MMOE_TRY_PICK(__VA_ARGS__, MMOE_TRY_2, MMOE_TRY_1, )(__VA_ARGS__)

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/log.h"
@@ -27,6 +28,7 @@ struct CheckpointOptions {
 
 // One MoE layer as found in the files.
 struct LayerEntry {
+    uint32_t index = 0;          // in layers()
     uint32_t model_layer = 0;    // number in tensor names
     std::string experts_prefix;  // "model.layers.0.mlp.experts."
     uint32_t top_k = 0;          // 0: config.json does not say
@@ -75,6 +77,8 @@ class Checkpoint {
   private:
     Checkpoint();
     struct Files;
+    Status open_files(const std::string& path, const CheckpointOptions& options, const Log& log);
+
     std::unique_ptr<Files> files_;
     std::vector<TensorEntry> tensors_;
     std::vector<LayerEntry> layers_;

@@ -2,8 +2,8 @@
 // Named arrays as the file describes them, and as views of host memory.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -15,8 +15,8 @@ namespace mmoe {
 // projection, end on one. `up`: the strip is the second matrix of a gated pair; otherwise the
 // first, or the only one. `records` is the whole matrix, plan.matrix_bytes() long, zeroed before
 // the first strip.
-void pack_cpu_records(const layout::CpuRecordPlan& plan, const Canonical& strip,
-                      int64_t first_row, bool up, std::span<uint8_t> records);
+void pack_cpu_records(const layout::CpuRecordPlan& plan, const Canonical& strip, int64_t first_row,
+                      bool up, std::span<uint8_t> records);
 
 // Inverse: canonical pieces of rows [first_row, first_row + rows) of one projection. Any output
 // span may be empty to leave it out; else sizes as in Canonical.

@@ -14,8 +14,9 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
-#include "cmocka_cpp.h"
 #include "layout/number.h"
+
+#include "cmocka_cpp.h"
 
 using namespace mmoe;
 
@@ -57,8 +58,8 @@ void try_returns_the_first_failure(void**) {
 }
 
 void checked_arithmetic_knows_its_borders(void**) {
-    assert_int_equal(*checked_mul(uint64_t{1} << 32, (uint64_t{1} << 32) - 1),
-                     (UINT64_MAX >> 32) << 32);
+    assert_int_equal(*checked_mul(uint64_t{1} << 32, (uint64_t{1} << 32) - 1), (UINT64_MAX >> 32)
+                                                                                   << 32);
     assert_false(checked_mul(uint64_t{1} << 32, uint64_t{1} << 32).has_value());
     assert_false(checked_mul(INT64_MAX, int64_t{2}).has_value());
     assert_false(checked_mul(uint64_t{1} << 31, uint64_t{1} << 31, uint64_t{4}).has_value());
@@ -178,18 +179,18 @@ void sixteen_bit_numbers_round_trip(void**) {
 // Nearest even, by comparing with both neighbours in double.
 void check_nearest_even(double value, double low, double high, uint32_t low_bits, uint32_t got) {
     const double middle = (low + high) / 2;
-    const uint32_t want = value < middle    ? low_bits
-                          : value > middle  ? low_bits + 1
+    const uint32_t want = value < middle      ? low_bits
+                          : value > middle    ? low_bits + 1
                           : low_bits % 2 != 0 ? low_bits + 1
-                                            : low_bits;
+                                              : low_bits;
     assert_int_equal(got, want);
 }
 
 void narrowing_rounds_to_nearest_even(void**) {
     for (uint32_t bits = 0; bits < 0x7C00; ++bits) {
         const double low = layout::f16_to_f32(static_cast<uint16_t>(bits));
-        const double high = bits == 0x7BFF ? 65536.0
-                                           : layout::f16_to_f32(static_cast<uint16_t>(bits + 1));
+        const double high =
+            bits == 0x7BFF ? 65536.0 : layout::f16_to_f32(static_cast<uint16_t>(bits + 1));
         for (const double part : {0.0, 0.25, 0.4999, 0.5, 0.5001, 0.75}) {
             const auto value = static_cast<float>(low + (high - low) * part);
             check_nearest_even(value, low, high, bits, layout::f32_to_f16(value));

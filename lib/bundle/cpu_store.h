@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Expert weights as CPU records in host memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/memory.h"
+#include "bundle/cpu_plan.h"
+#include "bundle/store.h"
+#include "checkpoint/quant_config.h"
+#include "device/context.h"
+
+namespace mmoe {
+
+class CpuStore final : public Store {
+  public:
+    static Result<std::unique_ptr<CpuStore>> create(std::shared_ptr<const Context> context,
+                                                    const QuantConfig& config, const Layer& layer,
+                                                    int64_t slot_count);
+
+    Status put(int64_t slot, Projection projection, const ProjectionTensors& tensors) override;
+    Status put_bias(int64_t slot, Projection projection, std::span<const float> bias) override;
+    [[nodiscard]] uint64_t resident_bytes() const noexcept override {
+        return static_cast<uint64_t>(plan_.total_bytes());
+    }
+
+    [[nodiscard]] const CpuBundlePlan& plan() const noexcept { return plan_; }
+
+    struct Expert {
+        const uint8_t* gate_up;     // records
+        const uint8_t* down;        // records
+        const float* gate_up_bias;  // [blocks, 64] in lane order, or null
+        const float* down_bias;     // [blocks, 64], or null
+    };
+    [[nodiscard]] Expert expert(int64_t slot) const noexcept;
+
+    // All bytes of a slot, as a saved bundle holds them.
+    [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t slot) const noexcept {
+        return {slot_data(slot), static_cast<size_t>(plan_.expert_bytes())};
+    }
+
+  private:
+    // Where one projection goes inside its expert.
+    struct Place {
+        const layout::CpuRecordPlan* plan;
+        bool second;  // the up half of a gated pair
+        int64_t records_offset_bytes;
+        int64_t bias_offset_bytes;
+    };
+
+    CpuStore() = default;
+    [[nodiscard]] Place place(Projection projection) const noexcept;
+    [[nodiscard]] uint8_t* slot_data(int64_t slot) const noexcept;
+    void clear();
+
+    std::shared_ptr<const Context> context_;
+    QuantConfig config_;
+    CpuBundlePlan plan_;
+    Budget::Lease lease_;
+    Buffer memory_;
+};
+
+}  // namespace mmoe

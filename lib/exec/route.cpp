@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A counting sort in three passes: count, prefix sum, place.
+#include "exec/route.h"
+
+#include <algorithm>
+
+namespace mmoe {
+namespace {
+
+// Local expert of an id, or -1.
+int64_t resolve(const RunArgs& args, const Shard& shard, int32_t id) noexcept {
+    if (args.expert_map == nullptr) return shard.local(id);
+    if (id < 0 || id >= args.map_size) return -1;
+    return shard.local(args.expert_map[id]);
+}
+
+}  // namespace
+
+void sort_slots(const RunArgs& args, const Shard& shard, Routing& routing) noexcept {
+    const std::span<int32_t> first = routing.first;
+    std::fill(first.begin(), first.end(), 0);
+    const int64_t slots = args.tokens * args.top_k;
+    for (int64_t slot = 0; slot < slots; ++slot) {
+        const int64_t expert = resolve(args, shard, args.expert_ids[slot]);
+        if (expert >= 0) ++first[static_cast<size_t>(expert) + 1];
+    }
+    routing.active_count = 0;
+    for (size_t e = 0; e + 1 < first.size(); ++e) {
+        if (first[e + 1] != 0) {
+            routing.active[static_cast<size_t>(routing.active_count++)] = static_cast<int32_t>(e);
+        }
+        first[e + 1] += first[e];
+    }
+    // Placing moves each start to its end; shifting by one expert restores the starts.
+    for (int64_t slot = 0; slot < slots; ++slot) {
+        const int64_t expert = resolve(args, shard, args.expert_ids[slot]);
+        if (expert < 0) continue;
+        const auto place = static_cast<size_t>(first[static_cast<size_t>(expert)]++);
+        routing.token[place] = static_cast<int32_t>(slot / args.top_k);
+        routing.weight[place] = args.expert_weights[slot];
+    }
+    std::copy_backward(first.begin(), first.end() - 1, first.end());
+    first[0] = 0;
+}
+
+}  // namespace mmoe

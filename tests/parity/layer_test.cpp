@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole layer, through the public API, against the oracle: every row of the table on every
+// CPU tier of the machine, with several teams of threads, in every precision. One row and one
+// tier must give the same bits with every team and at every repeat.
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cmocka_cpp.h"
+#include "marlin_moe.h"
+#include "parity/cases.h"
+#include "parity/problem.h"
+
+using namespace mmoe::parity;
+
+namespace {
+
+struct Mode {
+    const char* name;
+    mmoe_precision precision;
+    bool wide_output;  // f32; else as the hidden states
+    double tolerance;
+};
+constexpr Mode kModes[] = {
+    {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4},  // 16-bit activations
+    {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5},      // fp32 sums of some 1000 products
+    {"default", MMOE_PRECISION_DEFAULT, false, 3e-3},          // the output's rounding, 2^-9
+};
+
+// Who runs the tasks. 0 threads: the caller's parallel_for.
+constexpr uint32_t kTeams[] = {1, 2, 3, 7, 0};
+
+struct Destroy {
+    void operator()(mmoe_context* p) const { mmoe_context_destroy(p); }
+    void operator()(mmoe_quant_config* p) const { mmoe_quant_config_destroy(p); }
+    void operator()(mmoe_bundle* p) const { mmoe_bundle_destroy(p); }
+    void operator()(mmoe_executor* p) const { mmoe_executor_destroy(p); }
+};
+template <class T>
+using Handle = std::unique_ptr<T, Destroy>;
+
+// Where a call says why it failed; the test then fails with those words.
+struct Error {
+    const Case& spec;
+    mmoe_error value{};
+
+    void expect_ok(mmoe_status status, const char* step) {
+        if (status != MMOE_OK) fail_msg("%s: %s: %s", spec.name, step, value.message);
+    }
+};
+
+// Last task first, on the calling thread: as unlike the library's own pool as is allowed.
+void run_backwards(void* /*user*/, uint32_t task_count, mmoe_task_fn task, void* task_data) {
+    for (uint32_t i = task_count; i-- > 0;) task(task_data, i);
+}
+
+Handle<mmoe_context> make_context(const Case& spec, mmoe_cpu_tier tier, uint32_t team) {
+    mmoe_context_options options{};
+    options.struct_size = sizeof options;
+    options.device_kind = MMOE_DEVICE_CPU;
+    options.cpu_tier = tier;
+    options.thread_count = team == 0 ? 4 : team;
+    options.parallel_for = team == 0 ? run_backwards : nullptr;
+    mmoe_context* context = nullptr;
+    Error error{spec};
+    error.expect_ok(mmoe_context_create(&options, &context, &error.value), "context");
+    return Handle<mmoe_context>(context);
+}
+
+Handle<mmoe_quant_config> make_config(const Case& spec) {
+    mmoe_quant_fields fields{};
+    fields.struct_size = sizeof fields;
+    fields.bits = spec.scheme.bits;
+    fields.group_size = static_cast<int32_t>(spec.scheme.group_size);
+    fields.symmetry = spec.scheme.asymmetric ? MMOE_ASYMMETRIC : MMOE_SYMMETRIC;
+    fields.zero_point_form = spec.scheme.zero_point_form;
+    fields.scale_dtype = spec.scheme.scale_dtype;
+    mmoe_quant_config* config = nullptr;
+    Error error{spec};
+    error.expect_ok(mmoe_quant_config_create(&fields, &config, &error.value), "config");
+    return Handle<mmoe_quant_config>(config);
+}
+
+void set_linear(const Case& spec, mmoe_bundle* bundle, uint32_t expert, mmoe_projection projection,
+                QuantizedLinear& linear) {
+    const std::pair<mmoe_role, Array*> parts[] = {{MMOE_ROLE_WEIGHT, &linear.weight},
+                                                  {MMOE_ROLE_SCALE, &linear.scale},
+                                                  {MMOE_ROLE_ZERO_POINT, &linear.zero_point},
+                                                  {MMOE_ROLE_BIAS, &linear.bias}};
+    Error error{spec};
+    for (const auto& [role, array] : parts) {
+        if (array->empty()) continue;
+        const mmoe_tensor tensor = array->tensor();
+        error.expect_ok(mmoe_bundle_set(bundle, expert, projection, role, &tensor, &error.value),
+                        "set");
+    }
+}
+
+Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const mmoe_split& split) {
+    const Case& spec = problem.spec;
+    const Handle<mmoe_quant_config> config = make_config(spec);
+    mmoe_bundle_options options{};
+    options.struct_size = sizeof options;
+    options.split = split;
+    mmoe_bundle* bundle = nullptr;
+    Error error{spec};
+    error.expect_ok(
+        mmoe_bundle_create(context, config.get(), &problem.layer, &options, &bundle, &error.value),
+        "bundle");
+    for (uint32_t e = 0; e < spec.experts; ++e) {
+        QuantizedExpert& expert = problem.experts[e];
+        set_linear(spec, bundle, e, MMOE_PROJECTION_GATE, expert.gate);
+        set_linear(spec, bundle, e, MMOE_PROJECTION_UP, expert.up);
+        set_linear(spec, bundle, e, MMOE_PROJECTION_DOWN, expert.down);
+    }
+    error.expect_ok(mmoe_bundle_seal(bundle, &error.value), "seal");
+    return Handle<mmoe_bundle>(bundle);
+}
+
+Handle<mmoe_executor> make_executor(const Case& spec, mmoe_context* context,
+                                    const mmoe_bundle* bundle, const Mode& mode) {
+    mmoe_executor_options options{};
+    options.struct_size = sizeof options;
+    options.max_tokens = static_cast<uint32_t>(spec.tokens == 0 ? 1 : spec.tokens);
+    options.max_top_k = spec.top_k;
+    options.hidden_dtype = spec.hidden_dtype;
+    options.output_dtype = mode.wide_output ? MMOE_DTYPE_F32 : spec.hidden_dtype;
+    options.precision = mode.precision;
+    mmoe_executor* executor = nullptr;
+    Error error{spec};
+    error.expect_ok(mmoe_executor_create(context, bundle, &options, &executor, &error.value),
+                    "executor");
+    return Handle<mmoe_executor>(executor);
+}
+
+template <class T>
+mmoe_tensor view(std::vector<T>& data, mmoe_dtype dtype, std::initializer_list<int64_t> shape) {
+    static T nothing{};  // a valid address for tensors of no elements
+    mmoe_tensor tensor{};
+    tensor.data = data.empty() ? &nothing : data.data();
+    tensor.dtype = dtype;
+    tensor.rank = static_cast<int32_t>(shape.size());
+    std::copy(shape.begin(), shape.end(), tensor.shape);
+    return tensor;
+}
+
+constexpr uint8_t kPoison = 0xFF;  // NaN in every type
+
+// [T, H + row_padding] of the output type, poisoned before the run.
+std::vector<uint8_t> run_once(Problem& problem, mmoe_executor* executor, const mmoe_bundle* bundle,
+                              mmoe_dtype output_dtype) {
+    const Case& spec = problem.spec;
+    const int64_t stride = spec.hidden + spec.row_padding;
+    std::vector<uint8_t> output(spec.tokens * stride * size_bytes(output_dtype), kPoison);
+    mmoe_run_args args{};
+    args.struct_size = sizeof args;
+    args.hidden = view(problem.hidden.bytes(), spec.hidden_dtype, {spec.tokens, spec.hidden});
+    args.output = view(output, output_dtype, {spec.tokens, spec.hidden});
+    if (spec.row_padding != 0) {
+        for (mmoe_tensor* tensor : {&args.hidden, &args.output}) {
+            tensor->stride[0] = stride;
+            tensor->stride[1] = 1;
+        }
+    }
+    args.expert_ids = view(problem.call.expert_ids, MMOE_DTYPE_I32, {spec.tokens, spec.top_k});
+    args.expert_weights =
+        view(problem.call.expert_weights, MMOE_DTYPE_F32, {spec.tokens, spec.top_k});
+    if (!problem.call.expert_map.empty()) {
+        const auto entries = static_cast<int64_t>(problem.call.expert_map.size());
+        args.expert_map = view(problem.call.expert_map, MMOE_DTYPE_I32, {entries});
+    }
+    Error error{spec};
+    error.expect_ok(mmoe_executor_run(executor, bundle, &args, nullptr, &error.value), "run");
+    return output;
+}
+
+// Adds the rows of one rank's output to `sum` and checks that nothing between rows was written.
+void add_rows(const Case& spec, mmoe_dtype dtype, const std::vector<uint8_t>& output,
+              std::vector<double>& sum) {
+    const size_t size = size_bytes(dtype);
+    const int64_t stride = spec.hidden + spec.row_padding;
+    for (int64_t t = 0; t < spec.tokens; ++t) {
+        for (int64_t h = 0; h < stride; ++h) {
+            const uint8_t* element = &output[(t * stride + h) * size];
+            uint32_t bits = 0;
+            std::memcpy(&bits, element, size);
+            if (h < spec.hidden) {
+                sum[t * spec.hidden + h] += decode(dtype, bits);
+            } else if (*element != kPoison) {
+                fail_msg("%s: written between rows", spec.name);
+            }
+        }
+    }
+}
+
+// Every rank's bundle on one context.
+std::vector<Handle<mmoe_bundle>> make_ranks(Problem& problem, mmoe_context* context) {
+    std::vector<Handle<mmoe_bundle>> ranks;
+    for (uint32_t e = 0; e < problem.spec.expert_ranks; ++e) {
+        for (uint32_t t = 0; t < problem.spec.tensor_ranks; ++t) {
+            const mmoe_split split = {problem.spec.tensor_ranks, t, problem.spec.expert_ranks, e};
+            ranks.push_back(make_bundle(problem, context, split));
+        }
+    }
+    return ranks;
+}
+
+// Bits of all ranks, after the checks that need one team only.
+std::vector<uint8_t> run_mode(Problem& problem, mmoe_context* context,
+                              const std::vector<Handle<mmoe_bundle>>& ranks, const Mode& mode,
+                              const std::string& where) {
+    const Case& spec = problem.spec;
+    const mmoe_dtype dtype = mode.wide_output ? MMOE_DTYPE_F32 : spec.hidden_dtype;
+    std::vector<uint8_t> all_bits;
+    std::vector<double> sum(problem.want.size(), 0.0);
+    for (const Handle<mmoe_bundle>& bundle : ranks) {
+        const auto executor = make_executor(spec, context, bundle.get(), mode);
+        const std::vector<uint8_t> bits = run_once(problem, executor.get(), bundle.get(), dtype);
+        if (run_once(problem, executor.get(), bundle.get(), dtype) != bits) {
+            fail_msg("%s: %s: the second run gave other bits", spec.name, where.c_str());
+        }
+        add_rows(spec, dtype, bits, sum);
+        all_bits.insert(all_bits.end(), bits.begin(), bits.end());
+    }
+    const double error = mmoe::oracle::relative_error(sum, problem.want);
+    if (!(error <= mode.tolerance)) {
+        fail_msg("%s: %s: relative error %.3g, allowed %.3g", spec.name, where.c_str(), error,
+                 mode.tolerance);
+    }
+    return all_bits;
+}
+
+// The support query grants what the table runs and refuses what the table says, and a bundle is
+// refused alike.
+void check_support(Problem& problem, mmoe_context* context) {
+    const Case& spec = problem.spec;
+    const mmoe_split split = {spec.tensor_ranks, 0, spec.expert_ranks, 0};
+    const Handle<mmoe_quant_config> config = make_config(spec);
+    mmoe_support support{};
+    support.struct_size = sizeof support;
+    Error error{spec};
+    error.expect_ok(
+        mmoe_support_query(context, config.get(), &problem.layer, &split, &support, &error.value),
+        "support");
+    if (support.reasons != spec.refused || (support.supported != 0) != (spec.refused == 0)) {
+        fail_msg("%s: support query answers '%s'", spec.name, support.sentence);
+    }
+    if (spec.refused == 0) return;
+    mmoe_bundle_options options{};
+    options.struct_size = sizeof options;
+    options.split = split;
+    mmoe_bundle* bundle = nullptr;
+    assert_int_equal(
+        mmoe_bundle_create(context, config.get(), &problem.layer, &options, &bundle, &error.value),
+        MMOE_ERR_UNSUPPORTED);
+    assert_null(bundle);
+    assert_int_not_equal(support.sentence[0], 0);
+}
+
+void check_tier(Problem& problem, mmoe_cpu_tier tier) {
+    std::vector<uint8_t> first[std::size(kModes)];
+    for (const uint32_t team : kTeams) {
+        const auto context = make_context(problem.spec, tier, team);
+        check_support(problem, context.get());
+        if (problem.spec.refused != 0) return;
+        const auto ranks = make_ranks(problem, context.get());
+        for (size_t m = 0; m < std::size(kModes); ++m) {
+            const std::string where = std::string(kModes[m].name) + ", tier " +
+                                      std::to_string(tier) + ", team " + std::to_string(team);
+            const auto bits = run_mode(problem, context.get(), ranks, kModes[m], where);
+            if (team == kTeams[0]) first[m] = bits;
+            if (bits != first[m]) {
+                fail_msg("%s: %s: bits differ from those of one thread", problem.spec.name,
+                         where.c_str());
+            }
+        }
+    }
+}
+
+mmoe_cpu_tier best_tier() {
+    mmoe_device_description description{};
+    description.struct_size = sizeof description;
+    assert_int_equal(mmoe_device_info(MMOE_DEVICE_CPU, 0, &description, nullptr), MMOE_OK);
+    return description.cpu_tier;
+}
+
+void every_case_agrees_with_the_oracle(void** /*state*/) {
+    const mmoe_cpu_tier best = best_tier();
+    for (const Case& spec : kCases) {
+        Problem problem = make_problem(spec);
+        for (mmoe_cpu_tier tier = MMOE_CPU_TIER_SCALAR; tier <= best; ++tier) {
+            check_tier(problem, tier);
+        }
+    }
+    print_message("%zu cases on %d tiers\n", std::size(kCases), best);
+}
+
+}  // namespace
+
+int main() {
+    const CMUnitTest tests[] = {cmocka_unit_test(every_case_agrees_with_the_oracle)};
+    return cmocka_run_group_tests_name("parity_layer", tests, nullptr, nullptr);
+}
