@@ -2,10 +2,14 @@
 // AWQ, "gemm" version. A word of the file holds p = 32 / bits neighbouring outputs of one input,
 // even ones first; a canonical word holds p inputs of one output. p words of the file and p
 // canonical words are therefore a square of p x p fields and its transpose.
+//
+// Work goes by tiles of one cache line of file words by one cache line of canonical words:
+// squares are turned four at a time, in registers, then words of one output are brought together.
 #include <algorithm>
 
 #include "unpack/group_rows.h"
 #include "unpack/reader.h"
+#include "unpack/transpose.h"
 
 namespace mmoe {
 
@@ -18,36 +22,62 @@ constexpr int awq_field(int column, int bits) {
 static_assert(awq_field(1, 4) == 4 && awq_field(6, 4) == 3 && awq_field(7, 4) == 7);
 static_assert(awq_field(1, 8) == 2 && awq_field(2, 8) == 1 && awq_field(3, 8) == 3);
 
-constexpr int kColumnWords = 16;  // of a tile: one cache line of the file
-constexpr int kRowWords = 16;     // of a tile: one cache line of a canonical row
+// Four squares side by side: lane i of word r is row r of square i.
+template <int bits>
+using Squares = Four[32 / bits];
 
-// Exchanges, between words a and b, the upper `span` fields of every 2 * span fields of a with
-// the lower ones of b: one step of a square's transpose.
+// One step of a transpose: in words a and b, the upper `span` fields of every 2 * span fields of
+// a change places with the lower ones of b.
 template <int bits, int span>
-void exchange(uint32_t* a, uint32_t* b) {
-    constexpr uint32_t kLower = span * bits == 16  ? 0x0000FFFF
-                                : span * bits == 8 ? 0x00FF00FF
-                                                   : 0x0F0F0F0F;
-    for (int i = 0; i < kColumnWords; ++i) {
-        const uint32_t change = ((a[i] >> (span * bits)) ^ b[i]) & kLower;
-        b[i] ^= change;
-        a[i] ^= change << (span * bits);
-    }
+void exchange(Four* a, Four* b) {
+    constexpr int kShift = span * bits;
+    constexpr uint32_t kLower = kShift == 16 ? 0x0000FFFF : kShift == 8 ? 0x00FF00FF : 0x0F0F0F0F;
+    const Four change = ((*a >> kShift) ^ *b) & kLower;
+    *b ^= change;
+    *a ^= change << kShift;
 }
 
-template <int bits, int span>
-void transpose_squares(uint32_t (&words)[32 / bits][kColumnWords]) {
+template <int bits, int span = 16 / bits>
+void transpose_squares(Squares<bits>& words) {
     for (int row = 0; row < 32 / bits; ++row) {
-        if ((row & span) == 0) exchange<bits, span>(words[row], words[row + span]);
+        if ((row & span) == 0) exchange<bits, span>(&words[row], &words[row + span]);
     }
     if constexpr (span > 1) transpose_squares<bits, span / 2>(words);
+}
+
+template <int bits>
+struct Tile {
+    static constexpr int kFields = 32 / bits;
+    uint32_t file[kBlock * kFields][kBlock];  // [input, file column]
+    uint32_t rows[kBlock * kFields][kBlock];  // [output, canonical word]
+};
+
+// Canonical words [word, word + 4) of the outputs of file columns [column, column + 4).
+template <int bits>
+void turn_squares(int word, int column, Tile<bits>& tile) {
+    constexpr int kFields = 32 / bits;
+    Squares<bits> squares[4];
+    for (int i = 0; i < 4; ++i) {
+        for (int k = 0; k < kFields; ++k) {
+            squares[i][k] = load_four(&tile.file[(word + i) * kFields + k][column]);
+        }
+        transpose_squares<bits>(squares[i]);
+    }
+    for (int n = 0; n < kFields; ++n) {
+        const int index = awq_field(n, bits);
+        Four rows[4];
+        transpose_four({squares[0][index], squares[1][index], squares[2][index], squares[3][index]},
+                       rows);
+        for (int i = 0; i < 4; ++i)
+            store_four(rows[i], &tile.rows[(column + i) * kFields + n][word]);
+    }
 }
 
 class AwqReader final : public Reader {
   public:
     AwqReader(const ReaderShape& shape, const ProjectionTensors& tensors)
         : shape_(shape),
-          file_words_(shape.outputs / shape.fields_per_word()),
+          file_columns_(shape.outputs / shape.fields_per_word()),
           weight_(static_cast<const uint32_t*>(tensors.weight.data)),
           scale_(tensors.scale),
           zero_point_(static_cast<const uint32_t*>(tensors.zero_point.data)) {}
@@ -69,9 +99,6 @@ class AwqReader final : public Reader {
     }
 
   private:
-    template <int bits>
-    using Tile = uint32_t[kColumnWords * 32 / bits][kRowWords];
-
     // A strip may start and end inside a word of the file; tiles are whole words, rows outside
     // the strip are not written.
     template <int bits>
@@ -79,48 +106,45 @@ class AwqReader final : public Reader {
         constexpr int64_t kFields = 32 / bits;
         const int64_t words = shape_.words_per_row();
         const int64_t end_column = ceil_div(first_row + rows, kFields);
-        for (int64_t word = 0; word < words; word += kRowWords) {
-            for (int64_t column = first_row / kFields; column < end_column;
-                 column += kColumnWords) {
+        for (int64_t column = first_row / kFields; column < end_column; column += kBlock) {
+            const int64_t tile_row = column * kFields;  // output of the tile's first row
+            const int64_t begin = std::max(first_row, tile_row);
+            const int64_t end = std::min(first_row + rows, tile_row + kBlock * kFields);
+            for (int64_t word = 0; word < words; word += kBlock) {
                 Tile<bits> tile;
-                fill_tile<bits>(word, column, end_column, tile);
-                const int64_t tile_row = column * kFields;  // output of the tile's first row
-                const int64_t begin = std::max(first_row, tile_row);
-                const int64_t end = std::min(first_row + rows, tile_row + kColumnWords * kFields);
+                fill_tile(word, column, end_column, tile);
+                const int64_t copied = std::min<int64_t>(kBlock, words - word);
                 for (int64_t row = begin; row < end; ++row) {
-                    std::copy_n(tile[row - tile_row], std::min<int64_t>(kRowWords, words - word),
+                    std::copy_n(tile.rows[row - tile_row], copied,
                                 codes + (row - first_row) * words + word);
                 }
             }
         }
     }
 
-    // tile: canonical words [word, word + kRowWords) of the outputs of file columns
-    // [column, column + kColumnWords); what lies past the matrix is 0 or left out.
+    // tile.rows: canonical words [word, word + kBlock) of the outputs of file columns
+    // [column, column + kBlock). Inputs past the matrix count as 0, columns past `end_column`
+    // come out as 0.
     template <int bits>
     void fill_tile(int64_t word, int64_t column, int64_t end_column, Tile<bits>& tile) const {
-        constexpr int kFields = 32 / bits;
-        const int64_t columns = std::min<int64_t>(kColumnWords, end_column - column);
-        const int64_t end_word = std::min(word + kRowWords, shape_.words_per_row());
-        for (int64_t k_word = word; k_word < end_word; ++k_word) {
-            uint32_t squares[kFields][kColumnWords] = {};
-            const int64_t inputs = std::min(int64_t{kFields}, shape_.inputs - k_word * kFields);
-            for (int64_t k = 0; k < inputs; ++k) {
-                std::copy_n(weight_ + (k_word * kFields + k) * file_words_ + column, columns,
-                            squares[k]);
-            }
-            transpose_squares<bits, kFields / 2>(squares);
-            for (int n = 0; n < kFields; ++n) {
-                const uint32_t* outputs = squares[awq_field(n, bits)];
-                for (int i = 0; i < kColumnWords; ++i) {
-                    tile[i * kFields + n][k_word - word] = outputs[i];
-                }
+        constexpr int64_t kInputs = kBlock * Tile<bits>::kFields;
+        const int64_t first_input = word * Tile<bits>::kFields;
+        const int64_t inputs = std::min(kInputs, shape_.inputs - first_input);
+        const int64_t columns = std::min<int64_t>(kBlock, end_column - column);
+        if (inputs < kInputs || columns < kBlock) std::memset(tile.file, 0, sizeof tile.file);
+        for (int64_t k = 0; k < inputs; ++k) {
+            std::copy_n(weight_ + (first_input + k) * file_columns_ + column, columns,
+                        tile.file[k]);
+        }
+        for (int tile_column = 0; tile_column < columns; tile_column += 4) {
+            for (int tile_word = 0; tile_word < kBlock; tile_word += 4) {
+                turn_squares(tile_word, tile_column, tile);
             }
         }
     }
 
     ReaderShape shape_;
-    int64_t file_words_;          // N / fields_per_word
+    int64_t file_columns_;        // N / fields_per_word
     const uint32_t* weight_;      // [K, N / fields_per_word]
     TensorView scale_;            // [G, N]
     const uint32_t* zero_point_;  // [G, N / fields_per_word]; or null

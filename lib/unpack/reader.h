@@ -17,6 +17,7 @@ struct ReaderShape {
     int64_t inputs = 0;   // K
     int64_t groups = 0;   // G
     int bits = 4;
+    bool asymmetric = false;
     ZeroPointForm zero_point_form = ZeroPointForm::kPacked;
 
     [[nodiscard]] int fields_per_word() const noexcept { return 32 / bits; }
