@@ -92,6 +92,25 @@ static mmoe_status take_bundle_options_load(struct TinyLayer* tiny, void* memory
     return status;
 }
 
+static mmoe_status take_bundle_options_start(struct TinyLayer* tiny, void* memory) {
+    mmoe_load* out = NULL;
+    const mmoe_status status =
+        mmoe_load_start(tiny->context, tiny->checkpoint, 0, memory, &out, &last_error);
+    mmoe_load_destroy(out);
+    return status;
+}
+
+static const char kSavedPath[] = MMOE_TEST_SCRATCH "/struct_size_test_saved_bundle";
+
+static mmoe_status take_bundle_open_options(struct TinyLayer* tiny, void* memory) {
+    assert_int_equal(mmoe_bundle_save(tiny->sealed, kSavedPath, NULL), MMOE_OK);
+    mmoe_bundle* out = NULL;
+    const mmoe_status status =
+        mmoe_bundle_open(tiny->context, kSavedPath, memory, &out, &last_error);
+    mmoe_bundle_destroy(out);
+    return status;
+}
+
 static mmoe_status take_executor_options_plan(struct TinyLayer* tiny, void* memory) {
     mmoe_memory_plan plan = {.struct_size = sizeof plan};
     return mmoe_executor_plan(tiny->context, tiny->config, &tiny->layer, memory, &plan,
@@ -151,6 +170,15 @@ static mmoe_status fill_bundle_plan(struct TinyLayer* tiny, void* memory) {
 static mmoe_status fill_executor_plan(struct TinyLayer* tiny, void* memory) {
     return mmoe_executor_plan(tiny->context, tiny->config, &tiny->layer, &tiny->executor_options,
                               memory, &last_error);
+}
+
+static mmoe_status fill_load_progress(struct TinyLayer* tiny, void* memory) {
+    mmoe_load* load = NULL;
+    assert_int_equal(mmoe_load_start(tiny->context, tiny->checkpoint, 0, NULL, &load, NULL),
+                     MMOE_OK);
+    const mmoe_status status = mmoe_load_poll(load, memory, &last_error);
+    mmoe_load_destroy(load);
+    return status;
 }
 
 static mmoe_status fill_layer_of_bundle(struct TinyLayer* tiny, void* memory) {
@@ -241,6 +269,7 @@ static void given_structures_follow_the_rule(void** state) {
     const mmoe_quant_fields fields = {.bits = 4, .group_size = 32};
     const mmoe_checkpoint_options checkpoint_options = {0};
     const mmoe_bundle_options bundle_options = {0};
+    const mmoe_bundle_open_options open_options = {0};
     const mmoe_run_args args = tiny_run_args();
     const mmoe_route_args route_args = tiny_route_args();
     const mmoe_layer layer = tiny->layer;
@@ -257,6 +286,8 @@ static void given_structures_follow_the_rule(void** state) {
         {"mmoe_bundle_plan", take_bundle_options_plan, sizeof bundle_options, &bundle_options},
         {"mmoe_bundle_create", take_bundle_options_create, sizeof bundle_options, &bundle_options},
         {"mmoe_bundle_load", take_bundle_options_load, sizeof bundle_options, &bundle_options},
+        {"mmoe_load_start", take_bundle_options_start, sizeof bundle_options, &bundle_options},
+        {"mmoe_bundle_open", take_bundle_open_options, sizeof open_options, &open_options},
         {"mmoe_executor_plan", take_executor_options_plan, sizeof executor_options,
          &executor_options},
         {"mmoe_executor_create", take_executor_options_create, sizeof executor_options,
@@ -278,6 +309,7 @@ static void filled_structures_follow_the_rule(void** state) {
         {"mmoe_support_query", fill_support, sizeof(mmoe_support), NULL},
         {"mmoe_bundle_plan", fill_bundle_plan, sizeof(mmoe_memory_plan), NULL},
         {"mmoe_executor_plan", fill_executor_plan, sizeof(mmoe_memory_plan), NULL},
+        {"mmoe_load_poll", fill_load_progress, sizeof(mmoe_load_progress), NULL},
         {"mmoe_bundle_info layer", fill_layer_of_bundle, sizeof(mmoe_layer), NULL},
         {"mmoe_bundle_info description", fill_bundle_description, sizeof(mmoe_bundle_description),
          NULL},
