@@ -50,6 +50,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @def MMOE_API
+ *  Marks what leaves the library. Static builds on Windows define `MMOE_STATIC`. */
 #if defined(_WIN32)
     #if defined(MMOE_BUILD)
         #define MMOE_API __declspec(dllexport)
@@ -96,7 +98,7 @@ typedef int32_t mmoe_status;
 
 /** Values of #mmoe_status. */
 enum {
-    MMOE_OK = 0,
+    MMOE_OK = 0,                      /**< Success. */
     MMOE_ERR_INVALID_ARGUMENT = 1000, /**< The call itself is wrong; retrying cannot help. */
     MMOE_ERR_NULL_POINTER = 1001,     /**< A pointer that must not be NULL is. */
     MMOE_ERR_STRUCT_SIZE = 1002,      /**< `struct_size` too small, or unknown members not zero. */
@@ -125,7 +127,7 @@ enum {
 
 /** What went wrong. Owned by the caller; 256 bytes; a zeroed one is valid. */
 typedef struct mmoe_error {
-    uint32_t struct_size; /**< `sizeof(mmoe_error)`; 0 is read as 256. */
+    uint32_t struct_size; /**< `sizeof(mmoe_error)`; 0 or above 65536 is read as 256. */
     mmoe_status status;   /**< What the call returned. */
     int32_t os_errno;     /**< `errno` of a refused system call, else 0. */
     int32_t cuda_error;   /**< `cudaError_t` of a failed CUDA call, else 0. */
@@ -160,7 +162,10 @@ enum {
 /** Kind of device. */
 typedef int32_t mmoe_device_kind;
 /** Values of #mmoe_device_kind. */
-enum { MMOE_DEVICE_CPU = 1, MMOE_DEVICE_CUDA = 2 };
+enum {
+    MMOE_DEVICE_CPU = 1, /**< The processor that the program runs on. */
+    MMOE_DEVICE_CUDA = 2 /**< An NVIDIA GPU. */
+};
 
 /** The highest instruction set that the CPU backend may use. */
 typedef int32_t mmoe_cpu_tier;
@@ -219,7 +224,12 @@ enum {
 /** Severity of a log line. */
 typedef int32_t mmoe_log_level;
 /** Values of #mmoe_log_level. */
-enum { MMOE_LOG_OFF = 0, MMOE_LOG_WARNING = 1, MMOE_LOG_INFO = 2, MMOE_LOG_DEBUG = 3 };
+enum {
+    MMOE_LOG_OFF = 0,     /**< Nothing. */
+    MMOE_LOG_WARNING = 1, /**< Something works, but not as well as it could. */
+    MMOE_LOG_INFO = 2,    /**< What was opened, made and chosen. */
+    MMOE_LOG_DEBUG = 3    /**< Every step. */
+};
 
 /** Largest rank of an #mmoe_tensor. */
 #define MMOE_MAX_RANK 4
@@ -360,10 +370,14 @@ typedef struct mmoe_quant_config mmoe_quant_config;
 
 /** Who wrote the tensors, and so how codes, scales and zero points are packed. */
 typedef int32_t mmoe_format;
-/** Values of #mmoe_format. */
+/** Values of #mmoe_format. N outputs, K inputs, G groups, b bits. */
 enum {
-    MMOE_FORMAT_COMPRESSED_TENSORS = 0 /**< "pack-quantized": weight `[N, K*b/32]`, scale
-                                            `[N, G]`, zero point `[N*b/32, G]` packed along N. */
+    MMOE_FORMAT_COMPRESSED_TENSORS = 0, /**< "pack-quantized": weight `[N, K*b/32]`, scale
+                                             `[N, G]`, zero point `[N*b/32, G]` packed along N. */
+    MMOE_FORMAT_GPTQ = 1, /**< qweight `[K*b/32, N]`, scales `[G, N]`, qzeros `[G, N*b/32]`,
+                               g_idx `[K]`. */
+    MMOE_FORMAT_AWQ = 2   /**< gemm order: qweight `[K, N*b/32]`, scales `[G, N]`, qzeros
+                               `[G, N*b/32]`, columns interleaved inside a word. */
 };
 
 /** Whether zero points are stored. */
@@ -378,9 +392,12 @@ enum {
 typedef int32_t mmoe_zero_point_form;
 /** Values of #mmoe_zero_point_form. */
 enum {
-    MMOE_ZERO_POINT_PACKED = 0, /**< As the format packs them; true values. */
-    MMOE_ZERO_POINT_INT8 = 1    /**< One signed byte each, `z - 2^(bits-1)`, `[N, G]`
-                                     (compressed-tensors before 0.9.4). */
+    MMOE_ZERO_POINT_PACKED = 0,        /**< True values, as the format packs them. */
+    MMOE_ZERO_POINT_INT8 = 1,          /**< One signed byte each, `z - 2^(bits-1)`, `[N, G]`
+                                            (compressed-tensors before 0.9.4). */
+    MMOE_ZERO_POINT_MINUS_ONE = 2,     /**< GPTQ v1: each field holds the zero point minus one. */
+    MMOE_ZERO_POINT_MINUS_ONE_WORD = 3 /**< GPTQ v1 of GPTQModel: one was subtracted from every
+                                            field of a word at once, with borrows. */
 };
 
 /** Activation order: whether groups follow the columns of the file. */
@@ -858,6 +875,115 @@ MMOE_API mmoe_status mmoe_bundle_load(mmoe_context* context, const mmoe_checkpoi
                                       uint32_t layer, const mmoe_bundle_options* options,
                                       mmoe_bundle** out, mmoe_error* error);
 
+/** A load in the background. Functions on it may be called from any thread. */
+typedef struct mmoe_load mmoe_load;
+
+/** State of a background load. Filled by mmoe_load_poll(). */
+typedef struct mmoe_load_progress {
+    uint32_t struct_size; /**< Set by the caller before the call. */
+    int32_t finished;     /**< 1: mmoe_load_wait() returns at once. */
+    uint64_t done_bytes;  /**< Of the repacked weights. */
+    uint64_t total_bytes; /**< 0 until the load has begun. */
+} mmoe_load_progress;
+
+/**
+ * Starts mmoe_bundle_load() on a thread of its own. A `progress` callback is called there.
+ *
+ * @param context     As mmoe_bundle_load().
+ * @param checkpoint  Kept alive by the load.
+ * @param layer       As mmoe_bundle_load().
+ * @param options     As mmoe_bundle_load(); read before the call returns.
+ * @param out         Receives the load; end it with mmoe_load_destroy().
+ * @param error       NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `context`, `checkpoint` or `out` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  `layer` or the split is out of range.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     The thread cannot be started.
+ */
+MMOE_API mmoe_status mmoe_load_start(mmoe_context* context, const mmoe_checkpoint* checkpoint,
+                                     uint32_t layer, const mmoe_bundle_options* options,
+                                     mmoe_load** out, mmoe_error* error);
+
+/**
+ * Asks how far a load is, without waiting.
+ *
+ * @param load      The load asked.
+ * @param progress  Filled as far as its `struct_size` reaches.
+ * @param error     NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `load` or `progress` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `progress->struct_size` is too small.
+ */
+MMOE_API mmoe_status mmoe_load_poll(const mmoe_load* load, mmoe_load_progress* progress,
+                                    mmoe_error* error);
+
+/**
+ * Waits for a load and takes its bundle.
+ *
+ * @param load   The load.
+ * @param out    Receives the bundle; end it with mmoe_bundle_destroy().
+ * @param error  NULL, or filled on failure.
+ * @returns what mmoe_bundle_load() would have returned, and
+ * @retval MMOE_ERR_NULL_POINTER  `load` or `out` is NULL.
+ * @retval MMOE_ERR_STATE         The bundle was taken already.
+ */
+MMOE_API mmoe_status mmoe_load_wait(mmoe_load* load, mmoe_bundle** out, mmoe_error* error);
+
+/** Asks a load to stop soon; mmoe_load_wait() then answers #MMOE_ERR_CANCELLED unless it was
+ *  complete. Returns at once. @param load  NULL, or a load. */
+MMOE_API void mmoe_load_cancel(mmoe_load* load);
+
+/** Cancels a load that still runs, waits for its end, and frees it. @param load  NULL, or a
+ *  load. */
+MMOE_API void mmoe_load_destroy(mmoe_load* load);
+
+/**
+ * Writes a sealed bundle to one file: whole under its name, or not at all. The file has a
+ * version, a layout and checksums; opening it is one copy.
+ *
+ * @param bundle  Unchanged.
+ * @param path    UTF-8; an existing file is replaced.
+ * @param error   NULL, or filled on failure; no part of a file is left behind.
+ * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
+ * @retval MMOE_ERR_STATE          The bundle is not sealed.
+ * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
+ * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header ran out.
+ */
+MMOE_API mmoe_status mmoe_bundle_save(const mmoe_bundle* bundle, const char* path,
+                                      mmoe_error* error);
+
+/** Options of mmoe_bundle_open(). */
+typedef struct mmoe_bundle_open_options {
+    uint32_t struct_size;      /**< `sizeof(mmoe_bundle_open_options)`. */
+    int32_t skip_checksums;    /**< Not 0: trust the weights; the header is always checked. */
+    mmoe_progress_fn progress; /**< NULL: none. */
+    void* progress_user;       /**< Passed to `progress`. */
+} mmoe_bundle_open_options;
+
+/**
+ * Opens what mmoe_bundle_save() wrote.
+ *
+ * @param context  Device to load for; kept alive by the bundle.
+ * @param path     UTF-8.
+ * @param options  NULL for all defaults.
+ * @param out      Receives the sealed bundle; end it with mmoe_bundle_destroy().
+ * @param error    NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER   `context`, `path` or `out` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE    See the rule of option structures.
+ * @retval MMOE_ERR_NOT_FOUND      The file does not exist.
+ * @retval MMOE_ERR_IO             The file cannot be read.
+ * @retval MMOE_ERR_TRUNCATED      The file is shorter than its header says.
+ * @retval MMOE_ERR_BAD_DATA       It is not a saved bundle, or contradicts itself.
+ * @retval MMOE_ERR_CHECKSUM       Its bytes are not those that were written.
+ * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it: load the checkpoint again.
+ * @retval MMOE_ERR_CANCELLED      The progress callback returned non-zero.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  The weights do not fit on the host.
+ * @retval MMOE_ERR_MEMORY_BUDGET  The context's budget is too small.
+ */
+MMOE_API mmoe_status mmoe_bundle_open(mmoe_context* context, const char* path,
+                                      const mmoe_bundle_open_options* options, mmoe_bundle** out,
+                                      mmoe_error* error);
+
 /**
  * Describes a bundle.
  *
@@ -875,8 +1001,7 @@ MMOE_API mmoe_status mmoe_bundle_info(const mmoe_bundle* bundle, mmoe_layer* lay
  *  @param bundle  NULL, or a bundle. */
 MMOE_API void mmoe_bundle_destroy(mmoe_bundle* bundle);
 
-/* ---- Executor: runs bundles --------------------------------------------------------------------
- */
+/* ---- Executor: runs bundles -------------------------------------------------------------- */
 
 /** The Marlin MoE executor: kernels chosen and workspace allocated once. One run at a time. */
 typedef struct mmoe_executor mmoe_executor;
@@ -1005,8 +1130,7 @@ MMOE_API size_t mmoe_executor_explain(const mmoe_executor* executor, const mmoe_
 /** Drops the caller's reference. @param executor  NULL, or an executor. */
 MMOE_API void mmoe_executor_destroy(mmoe_executor* executor);
 
-/* ---- Routing: from router logits to expert ids and weights -------------------------------------
- */
+/* ---- Routing: from router logits to expert ids and weights ------------------------------- */
 
 /** How a router's logits become scores. */
 typedef int32_t mmoe_scoring;

@@ -23,17 +23,18 @@ enum class ScaleType : int32_t { kF32 = 1, kF16 = 2, kBf16 = 3 };  // values of 
     return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
+// Both cases are computed and one is masked in, without a branch, so that loops vectorise.
 [[nodiscard]] constexpr float f16_to_f32(uint16_t bits) noexcept {
     const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16;
-    const uint32_t exponent = (bits >> 10) & 0x1F;
-    const uint32_t mantissa = bits & 0x3FF;
-    if (exponent == 0x1F) return std::bit_cast<float>(sign | 0x7F800000 | (mantissa << 13));
-    if (exponent != 0) {
-        return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-    }
+    const int32_t magnitude = bits & 0x7FFF;
+    // Exponents move up by 112; those of infinity and NaN once more, to the top.
+    const auto special = static_cast<uint32_t>(-static_cast<int32_t>(magnitude >= 0x7C00));
+    const uint32_t normal =
+        (static_cast<uint32_t>(magnitude) << 13) + 0x38000000 + (special & 0x38000000);
     // Zero or subnormal: mantissa * 2^-24, exact in binary32.
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-    return sign != 0 ? -magnitude : magnitude;
+    const auto subnormal = static_cast<uint32_t>(-static_cast<int32_t>(magnitude < 0x400));
+    const auto small = std::bit_cast<uint32_t>(static_cast<float>(magnitude) * 0x1p-24F);
+    return std::bit_cast<float>(sign | (normal & ~subnormal) | (small & subnormal));
 }
 
 [[nodiscard]] constexpr uint16_t f32_to_f16(float value) noexcept {

@@ -20,27 +20,6 @@ static_assert(MMOE_REASON_BIAS == static_cast<uint64_t>(kReasonBias));
 
 namespace {
 
-struct BundleArguments {
-    Split split;
-    Progress progress;
-};
-
-Result<BundleArguments> read_bundle_options(const mmoe_bundle_options* options) {
-    mmoe_bundle_options known;
-    TRY(read_options(options, "options", sizeof known, &known));
-    if (known.reserved != 0) {
-        return Status::error(Code::kInvalidArgument, "options->reserved: must be 0");
-    }
-    BundleArguments arguments;
-    TRY(arguments.split, read_split(known.split));
-    if (known.progress != nullptr) {
-        arguments.progress = [known](uint64_t done_bytes, uint64_t total_bytes) {
-            return known.progress(known.progress_user, done_bytes, total_bytes) == 0;
-        };
-    }
-    return arguments;
-}
-
 void copy_sentence(const std::string& text, char (&out)[248]) noexcept {
     copy_text(text.data(), text.size(), out, sizeof out);
 }
@@ -58,6 +37,27 @@ Status check_set_arguments(mmoe_projection projection, mmoe_role role) {
 
 }  // namespace
 
+namespace mmoe::api {
+
+Progress progress_of(mmoe_progress_fn progress, void* user) {
+    if (progress == nullptr) return {};
+    return [progress, user](uint64_t done_bytes, uint64_t total_bytes) {
+        return progress(user, done_bytes, total_bytes) == 0;
+    };
+}
+
+Result<BundleArguments> read_bundle_options(const mmoe_bundle_options* options) {
+    mmoe_bundle_options known;
+    TRY(read_options(options, "options", sizeof known, &known));
+    if (known.reserved != 0) {
+        return Status::error(Code::kInvalidArgument, "options->reserved: must be 0");
+    }
+    return BundleArguments{read_split(known.split),
+                           progress_of(known.progress, known.progress_user)};
+}
+
+}  // namespace mmoe::api
+
 mmoe_status mmoe_support_query(const mmoe_context* context, const mmoe_quant_config* config,
                                const mmoe_layer* layer, const mmoe_split* split,
                                mmoe_support* support, mmoe_error* error) {
@@ -68,7 +68,7 @@ mmoe_status mmoe_support_query(const mmoe_context* context, const mmoe_quant_con
         TRY(require_not_null(support, "support"));
         TRY(check_output(support, "support", sizeof *support));
         TRY(const Layer known_layer, read_layer(layer));
-        TRY(const Split known_split, read_split(split == nullptr ? mmoe_split{} : *split));
+        const Split known_split = read_split(split == nullptr ? mmoe_split{} : *split);
         const Support answer =
             query_support(context->object->kind, *config->object, known_layer, known_split);
         mmoe_support filled = {};

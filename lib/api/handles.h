@@ -7,6 +7,7 @@
 
 #include "api/boundary.h"
 #include "bundle/bundle.h"
+#include "bundle/load_job.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/quant_config.h"
 #include "device/context.h"
@@ -23,6 +24,7 @@ enum class Tag : uint64_t {
     kCheckpoint = 0x6d6d6f652d63686b,
     kBundle = 0x6d6d6f652d626e64,
     kExecutor = 0x6d6d6f652d657865,
+    kLoad = 0x6d6d6f652d6c6f61,
 };
 
 template <Tag kTag, class Object>
@@ -52,6 +54,9 @@ struct mmoe_checkpoint : mmoe::api::Handle<mmoe::api::Tag::kCheckpoint, const mm
 struct mmoe_bundle : mmoe::api::Handle<mmoe::api::Tag::kBundle, mmoe::Bundle> {
     using Handle::Handle;
 };
+struct mmoe_load : mmoe::api::Handle<mmoe::api::Tag::kLoad, mmoe::LoadJob> {
+    using Handle::Handle;
+};
 struct mmoe_executor : mmoe::api::Handle<mmoe::api::Tag::kExecutor, mmoe::Executor> {
     using Handle::Handle;
 };
@@ -69,8 +74,16 @@ Status require_handle(const AnyHandle* handle, const char* name) noexcept {
 Result<Layer> read_layer(const mmoe_layer* given);
 mmoe_layer describe_layer(const Layer& layer) noexcept;
 mmoe_quant_fields describe_config(const QuantConfig& config) noexcept;
+// Bundle options of every function that takes them.
+struct BundleArguments {
+    Split split;
+    Progress progress;
+};
+Result<BundleArguments> read_bundle_options(const mmoe_bundle_options* options);
+Progress progress_of(mmoe_progress_fn progress, void* user);
+
 // Finds a layer by its index, or says how many there are.
 Result<const LayerEntry*> find_layer(const Checkpoint& checkpoint, uint32_t layer);
-Result<Split> read_split(const mmoe_split& given);
+Split read_split(const mmoe_split& given) noexcept;
 
 }  // namespace mmoe::api

@@ -12,6 +12,9 @@ static_assert(MMOE_ORDER_GROUP == static_cast<int>(Order::kGroup));
 static_assert(MMOE_ORDER_STATIC == static_cast<int>(Order::kStatic));
 static_assert(MMOE_ASYMMETRIC == static_cast<int>(Symmetry::kAsymmetric));
 static_assert(MMOE_ZERO_POINT_INT8 == static_cast<int>(ZeroPointForm::kInt8));
+static_assert(MMOE_ZERO_POINT_MINUS_ONE_WORD == static_cast<int>(ZeroPointForm::kMinusOneWord));
+static_assert(MMOE_FORMAT_GPTQ == static_cast<int>(Format::kGptq));
+static_assert(MMOE_FORMAT_AWQ == static_cast<int>(Format::kAwq));
 static_assert(MMOE_ACTIVATION_SWIGLUOAI == static_cast<int>(Activation::kSwigluOai));
 static_assert(MMOE_ACTIVATION_RELU2 == static_cast<int>(Activation::kRelu2));
 static_assert(MMOE_GATE_NONE == static_cast<int>(GateForm::kNone));
@@ -29,9 +32,10 @@ Status check_enum(const char* name, int32_t value, int32_t last) {
 Result<QuantConfig> read_fields(const mmoe_quant_fields* given) {
     mmoe_quant_fields fields;
     TRY(read_options(given, "fields", sizeof fields, &fields));
-    TRY(check_enum("format", fields.format, MMOE_FORMAT_COMPRESSED_TENSORS));
+    TRY(check_enum("format", fields.format, static_cast<int32_t>(kLastFormat)));
     TRY(check_enum("symmetry", fields.symmetry, MMOE_ASYMMETRIC));
-    TRY(check_enum("zero_point_form", fields.zero_point_form, MMOE_ZERO_POINT_INT8));
+    TRY(check_enum("zero_point_form", fields.zero_point_form,
+                   static_cast<int32_t>(kLastZeroPointForm)));
     TRY(check_enum("order", fields.order, MMOE_ORDER_GROUP));
     if (fields.group_size < 1 && fields.group_size != MMOE_GROUP_SIZE_CHANNEL) {
         return Status::error(Code::kInvalidArgument,
@@ -117,7 +121,7 @@ mmoe_layer describe_layer(const Layer& layer) noexcept {
     return fields;
 }
 
-Result<Split> read_split(const mmoe_split& given) {
+Split read_split(const mmoe_split& given) noexcept {
     Split split;
     split.tensor_ranks = given.tensor_ranks == 0 ? 1 : given.tensor_ranks;
     split.tensor_rank = given.tensor_rank;

@@ -47,7 +47,6 @@ Result<AtomicFile> AtomicFile::create(const std::string& path) {
     std::string temporary;
     const int descriptor = create_beside(path, temporary);
     if (descriptor < 0) return refused(path, "create", errno);
-    take_ordinary_mode(descriptor);
     return AtomicFile(descriptor, std::move(temporary), path);
 }
 

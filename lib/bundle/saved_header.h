@@ -59,7 +59,7 @@ struct SavedHeader {
     uint32_t expert_ranks;
     uint32_t expert_rank;
 };
-static_assert(sizeof(SavedHeader) == 136 && std::is_trivially_copyable_v<SavedHeader>);
+static_assert(sizeof(SavedHeader) == 128 && std::is_trivially_copyable_v<SavedHeader>);
 
 // What a bundle is made from.
 struct BundleSpec {

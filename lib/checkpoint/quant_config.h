@@ -21,6 +21,8 @@ enum class ZeroPointForm : int32_t {
     kMinusOneWord = 3,  // GPTQ v1 of GPTQModel: one was subtracted from all fields of a word at
                         // once, with borrows
 };
+inline constexpr Format kLastFormat = Format::kAwq;  // the last that has a reader
+inline constexpr ZeroPointForm kLastZeroPointForm = ZeroPointForm::kMinusOneWord;
 enum class Order : int32_t { kNone = 0, kStatic = 1, kGroup = 2 };
 
 [[nodiscard]] const char* format_name(Format format) noexcept;

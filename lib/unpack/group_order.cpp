@@ -5,7 +5,9 @@
 #include <cinttypes>
 #include <cstddef>
 
+#include "base/checked.h"
 #include "unpack/fields.h"
+#include "unpack/transpose.h"
 
 namespace mmoe {
 
@@ -55,33 +57,45 @@ std::vector<int32_t> group_order(std::span<const int32_t> group_index, int64_t g
 
 namespace {
 
+// to[n] = the word of output n whose fields are columns order[0], order[1], ... of by_input.
 template <int bits>
-void move_columns_of(const uint32_t* row, std::span<const int32_t> order, uint8_t* bytes,
-                     uint32_t* out) {
-    constexpr size_t kFields = 32 / bits;
-    const size_t columns = order.size();
-    for (size_t k = 0; k < columns; ++k) {
-        bytes[k] =
-            static_cast<uint8_t>(field(row[k / kFields], static_cast<int>(k % kFields), bits));
+void gather_word(const uint32_t* by_input, std::span<const int32_t> order, uint32_t (&to)[kBlock]) {
+    constexpr int kFields = 32 / bits;
+    std::fill_n(to, kBlock, 0);
+    for (size_t i = 0; i < order.size(); ++i) {
+        const uint32_t* from = by_input + int64_t{order[i] / kFields} * kBlock;
+        const int down = order[i] % kFields * bits;
+        const int up = static_cast<int>(i) * bits;
+        for (int n = 0; n < kBlock; ++n) to[n] |= ((from[n] >> down) & field_mask(bits)) << up;
     }
-    for (size_t first = 0; first < columns; first += kFields) {
-        uint32_t word = 0;
-        const size_t used = std::min(kFields, columns - first);
-        for (size_t i = 0; i < used; ++i) {
-            word |= uint32_t{bytes[order[first + i]]} << (static_cast<int>(i) * bits);
+}
+
+template <int bits>
+void move_columns_of(const uint32_t* by_input, int64_t rows, std::span<const int32_t> order,
+                     uint32_t* out) {
+    constexpr int64_t kFields = 32 / bits;
+    const auto columns = static_cast<int64_t>(order.size());
+    const int64_t words = ceil_div(columns, kFields);
+    for (int64_t word = 0; word < words; word += kBlock) {
+        const int64_t count = std::min<int64_t>(kBlock, words - word);
+        Block<uint32_t> block;
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t first = (word + i) * kFields;
+            const auto used = static_cast<size_t>(std::min(kFields, columns - first));
+            gather_word<bits>(by_input, order.subspan(static_cast<size_t>(first), used), block[i]);
         }
-        out[first / kFields] = word;
+        store_transposed(block, count, rows, out + word, words);
     }
 }
 
 }  // namespace
 
-void move_columns(const uint32_t* row, std::span<const int32_t> order, int bits, uint8_t* bytes,
+void move_columns(const uint32_t* by_input, int64_t rows, std::span<const int32_t> order, int bits,
                   uint32_t* out) {
     if (bits == 4) {
-        move_columns_of<4>(row, order, bytes, out);
+        move_columns_of<4>(by_input, rows, order, out);
     } else {
-        move_columns_of<8>(row, order, bytes, out);
+        move_columns_of<8>(by_input, rows, order, out);
     }
 }
 

@@ -21,9 +21,11 @@ Status check_group_index(std::span<const int32_t> group_index, int64_t group_siz
 // The group index has been checked.
 std::vector<int32_t> group_order(std::span<const int32_t> group_index, int64_t group_size);
 
-// One row of K codes with its columns moved: field k of `out` is field order[k] of `row`. The
-// rows may be the same memory. `bytes`: scratch, [K].
-void move_columns(const uint32_t* row, std::span<const int32_t> order, int bits, uint8_t* bytes,
+// Codes of `rows` outputs, at most kBlock, with their columns moved: field k of a row of `out` is
+// field order[k] of the same output in `by_input`.
+//   by_input: [words_per_row, kBlock] canonical words in transposed form
+//   out:      [rows, words_per_row]
+void move_columns(const uint32_t* by_input, int64_t rows, std::span<const int32_t> order, int bits,
                   uint32_t* out);
 
 }  // namespace mmoe

@@ -17,6 +17,7 @@ struct ReaderShape {
     int64_t inputs = 0;   // K
     int64_t groups = 0;   // G
     int bits = 4;
+    bool asymmetric = false;
     ZeroPointForm zero_point_form = ZeroPointForm::kPacked;
 
     [[nodiscard]] int fields_per_word() const noexcept { return 32 / bits; }
@@ -41,5 +42,9 @@ class Reader {
 
 std::unique_ptr<const Reader> make_compressed_tensors_reader(const ReaderShape& shape,
                                                              const ProjectionTensors& tensors);
+std::unique_ptr<const Reader> make_gptq_reader(const ReaderShape& shape,
+                                               const ProjectionTensors& tensors);
+std::unique_ptr<const Reader> make_awq_reader(const ReaderShape& shape,
+                                              const ProjectionTensors& tensors);
 
 }  // namespace mmoe

@@ -3,9 +3,12 @@
 // columns of activation order moved together.
 #include "unpack/unpack.h"
 
+#include <algorithm>
+
 #include "base/checked.h"
 #include "unpack/group_order.h"
 #include "unpack/reader.h"
+#include "unpack/transpose.h"
 
 namespace mmoe {
 
@@ -23,9 +26,14 @@ std::unique_ptr<const Reader> make_reader(Format format, const ReaderShape& shap
     switch (format) {
         case Format::kCompressedTensors:
             return make_compressed_tensors_reader(shape, tensors);
-        default:
-            return nullptr;
+        case Format::kGptq:
+            return make_gptq_reader(shape, tensors);
+        case Format::kAwq:
+            return make_awq_reader(shape, tensors);
+        case Format::kMarlin:
+            break;
     }
+    return nullptr;
 }
 
 // Empty where no column moves.
@@ -42,48 +50,52 @@ std::vector<int32_t> find_order(const QuantConfig& config, int64_t group_size,
 struct Scratch {
     Buffer memory;
     uint32_t* codes = nullptr;       // [max_rows, words_per_row]
+    uint32_t* by_input = nullptr;    // [words_per_row, kBlock], while columns move
     float* scales = nullptr;         // [max_rows, groups]
     uint8_t* zero_points = nullptr;  // [max_rows, groups]
-    uint8_t* bytes = nullptr;        // [K], one row of codes while its columns move
 };
 
-// `copies_codes`: strips hold codes of their own; else they lie in the tensor.
-Result<Scratch> allocate_scratch(const ReaderShape& shape, int64_t max_rows, bool copies_codes,
+// Rows that the strips need memory for.
+struct ScratchRows {
+    int64_t codes = 0;
+    int64_t by_input = 0;
+    int64_t groups = 0;
+};
+
+Result<Scratch> allocate_scratch(const ReaderShape& shape, const ScratchRows& rows,
                                  std::shared_ptr<const Allocator> allocator) {
-    const auto codes = checked_mul(copies_codes ? max_rows : 0, shape.words_per_row(), int64_t{4});
-    const auto scales = checked_mul(max_rows, shape.groups, int64_t{4});
-    const auto zero_points = checked_mul(max_rows, shape.groups);
+    const auto codes = checked_mul(rows.codes, shape.words_per_row(), int64_t{4});
+    const auto by_input = checked_mul(rows.by_input, shape.words_per_row(), int64_t{4});
+    const auto scales = checked_mul(rows.groups, shape.groups, int64_t{4});
     constexpr int64_t kSizeLimit = INT64_MAX / 8;  // four such pieces can be added
-    if (!codes || !scales || !zero_points || *codes > kSizeLimit || *scales > kSizeLimit) {
+    if (!codes || !by_input || !scales || std::max({*codes, *by_input, *scales}) > kSizeLimit) {
         return Status::error(Code::kOutOfMemory,
                              "unpack scratch: more bytes than 63 bits can count");
     }
     constexpr int64_t kAlignment = kAlignmentBytes;
-    const int64_t scales_at = round_up(*codes, kAlignment);
+    const int64_t by_input_at = round_up(*codes, kAlignment);
+    const int64_t scales_at = by_input_at + round_up(*by_input, kAlignment);
     const int64_t zero_points_at = scales_at + round_up(*scales, kAlignment);
-    const int64_t bytes_at = zero_points_at + round_up(*zero_points, kAlignment);
+    const int64_t end = zero_points_at + rows.groups * shape.groups;
     Scratch scratch;
     TRY(scratch.memory,
-        Buffer::create(std::move(allocator), static_cast<uint64_t>(bytes_at + shape.inputs),
-                       "unpack scratch"));
+        Buffer::create(std::move(allocator), static_cast<uint64_t>(end), "unpack scratch"));
     uint8_t* base = scratch.memory.data();
     scratch.codes = reinterpret_cast<uint32_t*>(base);
+    scratch.by_input = reinterpret_cast<uint32_t*>(base + by_input_at);
     scratch.scales = reinterpret_cast<float*>(base + scales_at);
     scratch.zero_points = base + zero_points_at;
-    scratch.bytes = base + bytes_at;
     return scratch;
 }
 
 class StripUnpacker final : public Unpacker {
   public:
     StripUnpacker(const ReaderShape& shape, const Canonical& constants,
-                  std::unique_ptr<const Reader> reader, std::vector<int32_t> order, bool asymmetric,
-                  Scratch scratch)
+                  std::unique_ptr<const Reader> reader, std::vector<int32_t> order, Scratch scratch)
         : shape_(shape),
           constants_(constants),
           reader_(std::move(reader)),
           order_(std::move(order)),
-          asymmetric_(asymmetric),
           scratch_(std::move(scratch)) {
         constants_.order = order_;
     }
@@ -96,7 +108,7 @@ class StripUnpacker final : public Unpacker {
         strip.codes = {codes(first_row, rows), words};
         reader_->read_scales(first_row, rows, scratch_.scales);
         strip.scales = {scratch_.scales, group_values};
-        if (asymmetric_) {
+        if (shape_.asymmetric) {
             reader_->read_zero_points(first_row, rows, scratch_.zero_points);
             strip.zero_points = {scratch_.zero_points, group_values};
         }
@@ -105,25 +117,32 @@ class StripUnpacker final : public Unpacker {
 
   private:
     const uint32_t* codes(int64_t first_row, int64_t rows) {
-        const uint32_t* source = reader_->codes_in_place(first_row);
-        if (source != nullptr && order_.empty()) return source;
-        if (source == nullptr) {
-            reader_->read_codes(first_row, rows, scratch_.codes);
-            source = scratch_.codes;
+        if (!order_.empty()) {
+            move_all_columns(first_row, rows);
+            return scratch_.codes;
         }
-        if (order_.empty()) return source;
-        for (int64_t row = 0; row < rows; ++row) {
-            const int64_t at = row * shape_.words_per_row();
-            move_columns(source + at, order_, shape_.bits, scratch_.bytes, scratch_.codes + at);
-        }
+        const uint32_t* in_place = reader_->codes_in_place(first_row);
+        if (in_place != nullptr) return in_place;
+        reader_->read_codes(first_row, rows, scratch_.codes);
         return scratch_.codes;
+    }
+
+    // Through a block in transposed form, where one step serves kBlock outputs.
+    void move_all_columns(int64_t first_row, int64_t rows) {
+        const int64_t words = shape_.words_per_row();
+        for (int64_t row = 0; row < rows; row += kBlock) {
+            const int64_t count = std::min<int64_t>(kBlock, rows - row);
+            uint32_t* out = scratch_.codes + row * words;
+            reader_->read_codes(first_row + row, count, out);
+            transpose_words(out, words, count, words, scratch_.by_input, kBlock);
+            move_columns(scratch_.by_input, count, order_, shape_.bits, out);
+        }
     }
 
     ReaderShape shape_;
     Canonical constants_;  // of every strip
     std::unique_ptr<const Reader> reader_;
     std::vector<int32_t> order_;
-    bool asymmetric_;
     Scratch scratch_;
 };
 
@@ -138,6 +157,7 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
                             .inputs = inputs,
                             .groups = inputs / group_size,
                             .bits = config.bits,
+                            .asymmetric = config.asymmetric(),
                             .zero_point_form = config.zero_point_form};
     Canonical constants;
     constants.columns = inputs;
@@ -146,11 +166,13 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
     constants.scale_type = scale_type_of(tensors.scale.dtype);
     auto reader = make_reader(config.format, shape, tensors);
     auto order = find_order(config, group_size, tensors.group_index);
-    const bool copies_codes = !order.empty() || reader->codes_in_place(0) == nullptr;
-    TRY(Scratch scratch, allocate_scratch(shape, max_rows, copies_codes, std::move(allocator)));
-    return std::unique_ptr<Unpacker>(
-        std::make_unique<StripUnpacker>(shape, constants, std::move(reader), std::move(order),
-                                        config.asymmetric(), std::move(scratch)));
+    const bool in_place = order.empty() && reader->codes_in_place(0) != nullptr;
+    const ScratchRows rows{.codes = in_place ? 0 : max_rows,
+                           .by_input = order.empty() ? 0 : int64_t{kBlock},
+                           .groups = max_rows};
+    TRY(Scratch scratch, allocate_scratch(shape, rows, std::move(allocator)));
+    return std::unique_ptr<Unpacker>(std::make_unique<StripUnpacker>(
+        shape, constants, std::move(reader), std::move(order), std::move(scratch)));
 }
 
 }  // namespace mmoe

@@ -9,104 +9,12 @@
 
 #include "cmocka_cpp.h"
 #include "marlin_moe.h"
+#include "parity/cases.h"
 #include "parity/problem.h"
 
 using namespace mmoe::parity;
 
 namespace {
-
-constexpr Scheme kW4{};
-constexpr Scheme kW4Zero{.asymmetric = true};
-constexpr Scheme kW8{.bits = 8};
-constexpr Scheme kW8Zero{.bits = 8, .asymmetric = true};
-
-constexpr Case kCases[] = {
-    {.name = "4 bits, symmetric", .scheme = kW4},
-    {.name = "4 bits, zero points", .scheme = kW4Zero},
-    {.name = "8 bits, symmetric", .scheme = kW8},
-    {.name = "8 bits, zero points", .scheme = kW8Zero},
-    {.name = "int8 zero points",
-     .scheme = {.asymmetric = true, .zero_point_form = MMOE_ZERO_POINT_INT8}},
-    {.name = "8 bits, int8 zero points",
-     .scheme = {.bits = 8, .asymmetric = true, .zero_point_form = MMOE_ZERO_POINT_INT8}},
-    {.name = "f16 scales, f16 hidden",
-     .scheme = {.asymmetric = true, .scale_dtype = MMOE_DTYPE_F16},
-     .hidden_dtype = MMOE_DTYPE_F16},
-    {.name = "f32 scales, f32 hidden",
-     .scheme = {.asymmetric = true, .scale_dtype = MMOE_DTYPE_F32},
-     .hidden_dtype = MMOE_DTYPE_F32},
-    {.name = "8 bits, f16 scales, f32 hidden",
-     .scheme = {.bits = 8, .scale_dtype = MMOE_DTYPE_F16},
-     .hidden_dtype = MMOE_DTYPE_F32},
-    {.name = "groups of 16", .scheme = {.group_size = 16, .asymmetric = true}},
-    {.name = "groups of 64", .intermediate = 192, .scheme = {.group_size = 64, .asymmetric = true}},
-    {.name = "groups of 128",
-     .hidden = 1024,
-     .intermediate = 384,
-     .scheme = {.group_size = 128, .asymmetric = true}},
-    {.name = "one scale a channel", .scheme = {.group_size = -1}},
-    {.name = "one scale a channel, zero points", .scheme = {.group_size = -1, .asymmetric = true}},
-    {.name = "8 bits, one scale a channel", .scheme = {.bits = 8, .group_size = -1}},
-    {.name = "rows end mid-block", .hidden = 160, .intermediate = 32, .scheme = kW4Zero},
-    {.name = "neither H nor I fills a block",
-     .hidden = 80,
-     .intermediate = 48,
-     .scheme = {.group_size = 16, .asymmetric = true}},
-    {.name = "no token", .tokens = 0},
-    {.name = "one token", .tokens = 1, .scheme = kW4Zero},
-    {.name = "tokens end mid-tile", .tokens = 67, .experts = 8, .scheme = kW4Zero},
-    {.name = "one expert takes all", .tokens = 33, .top_k = 1, .routing = Routing::kAllOnFirst},
-    {.name = "an expert left empty", .tokens = 16, .routing = Routing::kLastEmpty},
-    {.name = "skipped ids", .tokens = 16, .routing = Routing::kWithHoles},
-    {.name = "no valid id", .routing = Routing::kNobody},
-    {.name = "an expert twice", .tokens = 9, .scheme = kW4Zero, .routing = Routing::kDuplicates},
-    {.name = "expert map", .tokens = 16, .routing = Routing::kMapped},
-    {.name = "all experts at once", .experts = 6, .top_k = 6, .scheme = kW8Zero},
-    {.name = "896 experts",
-     .tokens = 7,
-     .experts = 896,
-     .top_k = 8,
-     .hidden = 64,
-     .intermediate = 32,
-     .scheme = kW4Zero},
-    {.name = "gelu", .activation = MMOE_ACTIVATION_GELU},
-    {.name = "gelu by tanh", .activation = MMOE_ACTIVATION_GELU_TANH},
-    {.name = "relu squared", .activation = MMOE_ACTIVATION_RELU2},
-    {.name = "relu squared, not gated",
-     .activation = MMOE_ACTIVATION_RELU2,
-     .gate_form = MMOE_GATE_NONE},
-    {.name = "silu, not gated", .scheme = kW4Zero, .gate_form = MMOE_GATE_NONE},
-    {.name = "silu with alpha, beta, limit", .alpha = 1.3F, .beta = 0.5F, .limit = 0.7F},
-    {.name = "gelu with limit", .activation = MMOE_ACTIVATION_GELU, .limit = 0.7F},
-    {.name = "gpt-oss",
-     .activation = MMOE_ACTIVATION_SWIGLUOAI,
-     .gate_form = MMOE_GATE_INTERLEAVED,
-     .flags = MMOE_LAYER_BIAS,
-     .hidden_scale = 6},
-    {.name = "biases", .scheme = kW4Zero, .flags = MMOE_LAYER_BIAS},
-    {.name = "biases, not gated", .gate_form = MMOE_GATE_NONE, .flags = MMOE_LAYER_BIAS},
-    {.name = "router weight on input", .flags = MMOE_LAYER_ROUTER_WEIGHT_ON_INPUT},
-    {.name = "router weight on input, biases",
-     .flags = MMOE_LAYER_ROUTER_WEIGHT_ON_INPUT | MMOE_LAYER_BIAS},
-    {.name = "rows apart", .tokens = 9, .scheme = kW4Zero, .row_padding = 24},
-    {.name = "two tensor ranks", .intermediate = 192, .scheme = kW4Zero, .tensor_ranks = 2},
-    {.name = "two tensor ranks, biases",
-     .intermediate = 128,
-     .flags = MMOE_LAYER_BIAS,
-     .tensor_ranks = 2},
-    {.name = "two tensor ranks, one scale a channel",
-     .scheme = {.group_size = -1, .asymmetric = true},
-     .tensor_ranks = 2},
-    {.name = "three expert ranks", .experts = 7, .scheme = kW4Zero, .expert_ranks = 3},
-    {.name = "expert and tensor ranks",
-     .tokens = 17,
-     .intermediate = 64,
-     .scheme = kW8Zero,
-     .flags = MMOE_LAYER_BIAS,
-     .routing = Routing::kWithHoles,
-     .tensor_ranks = 2,
-     .expert_ranks = 2},
-};
 
 struct Mode {
     const char* name;
@@ -323,10 +231,39 @@ std::vector<uint8_t> run_mode(Problem& problem, mmoe_context* context,
     return all_bits;
 }
 
+// The support query grants what the table runs and refuses what the table says, and a bundle is
+// refused alike.
+void check_support(Problem& problem, mmoe_context* context) {
+    const Case& spec = problem.spec;
+    const mmoe_split split = {spec.tensor_ranks, 0, spec.expert_ranks, 0};
+    const Handle<mmoe_quant_config> config = make_config(spec);
+    mmoe_support support{};
+    support.struct_size = sizeof support;
+    Error error{spec};
+    error.expect_ok(
+        mmoe_support_query(context, config.get(), &problem.layer, &split, &support, &error.value),
+        "support");
+    if (support.reasons != spec.refused || (support.supported != 0) != (spec.refused == 0)) {
+        fail_msg("%s: support query answers '%s'", spec.name, support.sentence);
+    }
+    if (spec.refused == 0) return;
+    mmoe_bundle_options options{};
+    options.struct_size = sizeof options;
+    options.split = split;
+    mmoe_bundle* bundle = nullptr;
+    assert_int_equal(
+        mmoe_bundle_create(context, config.get(), &problem.layer, &options, &bundle, &error.value),
+        MMOE_ERR_UNSUPPORTED);
+    assert_null(bundle);
+    assert_int_not_equal(support.sentence[0], 0);
+}
+
 void check_tier(Problem& problem, mmoe_cpu_tier tier) {
     std::vector<uint8_t> first[std::size(kModes)];
     for (const uint32_t team : kTeams) {
         const auto context = make_context(problem.spec, tier, team);
+        check_support(problem, context.get());
+        if (problem.spec.refused != 0) return;
         const auto ranks = make_ranks(problem, context.get());
         for (size_t m = 0; m < std::size(kModes); ++m) {
             const std::string where = std::string(kModes[m].name) + ", tier " +

@@ -36,6 +36,7 @@ struct Case {
     int64_t row_padding = 0;  // elements between rows of hidden states and output
     Routing routing = Routing::kDistinct;
     uint32_t tensor_ranks = 1, expert_ranks = 1;  // outputs of all ranks are added up
+    uint64_t refused = 0;  // MMOE_REASON_* bits that the support query must answer
 };
 
 struct QuantizedExpert {

@@ -100,22 +100,22 @@ const Row kRows[] = {
     {"group index that says nothing", [](Projection& p) { p.add_group_index(); }, Code::kOk, ""},
 
     {"no weight", [](Projection& p) { p.tensors.weight = {}; }, Code::kMissingTensor,
-     "weight: expected i32 [16, 8], got no tensor"},
+     "weight: expected I32 [16, 8], got no tensor"},
     {"no scale", [](Projection& p) { p.tensors.scale = {}; }, Code::kMissingTensor,
-     "scale: expected f16 or bf16 or f32 [16, 2], got no tensor"},
+     "scale: expected F16 or BF16 or F32 [16, 2], got no tensor"},
     {"no zero point", [](Projection& p) { p.tensors.zero_point = {}; }, Code::kMissingTensor,
-     "zero point: expected i32 [2, 2], got no tensor"},
+     "zero point: expected I32 [2, 2], got no tensor"},
     {"no group index", [](Projection& p) { p.config.order = Order::kGroup; }, Code::kMissingTensor,
-     "group index: expected i32 [64], got no tensor"},
+     "group index: expected I32 [64], got no tensor"},
     {"zero point in a symmetric layer",
      [](Projection& p) { p.config.symmetry = Symmetry::kSymmetric; }, Code::kBadData,
-     "zero point: expected no tensor by the config, got i32 [2, 2]"},
+     "zero point: expected no tensor by the config, got I32 [2, 2]"},
     {"group index in awq",
      [](Projection& p) {
          p.make_awq();
          p.add_group_index();
      },
-     Code::kBadData, "group index: expected no tensor by the config, got i32 [64]"},
+     Code::kBadData, "group index: expected no tensor by the config, got I32 [64]"},
 
     {"weight not transposed",
      [](Projection& p) {
@@ -142,12 +142,12 @@ const Row kRows[] = {
      },
      Code::kShape, "group index: expected [64], got [63]"},
     {"weight of bytes", [](Projection& p) { p.tensors.weight.dtype = DType::kU8; }, Code::kDtype,
-     "weight: expected i32, got u8"},
+     "weight: expected I32, got U8"},
     {"scale of integers", [](Projection& p) { p.tensors.scale.dtype = DType::kI32; }, Code::kDtype,
-     "scale: expected f16 or bf16 or f32, got i32"},
+     "scale: expected F16 or BF16 or F32, got I32"},
     {"scale of another type than the config says",
      [](Projection& p) { p.config.scale_type = layout::ScaleType::kBf16; }, Code::kDtype,
-     "scale: expected bf16, got f32"},
+     "scale: expected BF16, got F32"},
 
     {"group size that does not divide", [](Projection& p) { p.config.group_size = 48; },
      Code::kUnsupported, "group size: expected a divisor of 64 inputs, got 48"},

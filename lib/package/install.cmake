@@ -1,0 +1,51 @@
+# Installs the library for CMake, pkg-config and package managers. Components: runtime (what a
+# program needs to run), development (header, link name, package files), tools.
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/marlin_moe)
+
+install(TARGETS marlin_moe EXPORT marlin_moe_targets
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+install(FILES include/marlin_moe.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+if(TARGET mmoe)
+    install(TARGETS mmoe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
+endif()
+
+# find_package(marlin_moe): gives marlin_moe::marlin_moe. While the major version is 0, a minor
+# version may break.
+install(EXPORT marlin_moe_targets FILE marlin_moeTargets.cmake NAMESPACE marlin_moe::
+        DESTINATION ${package_dir} COMPONENT development)
+configure_package_config_file(lib/package/marlin_moeConfig.cmake.in
+    ${PROJECT_BINARY_DIR}/marlin_moeConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/marlin_moeConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/marlin_moeConfig.cmake
+              ${PROJECT_BINARY_DIR}/marlin_moeConfigVersion.cmake
+        DESTINATION ${package_dir} COMPONENT development)
+
+# pkg-config: the prefix is found from the file's own place, so that the tree can be moved.
+file(RELATIVE_PATH pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+configure_file(lib/package/marlin_moe.pc.in ${PROJECT_BINARY_DIR}/marlin_moe.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/marlin_moe.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+
+# cpack -G TGZ, or -G DEB with CMAKE_INSTALL_PREFIX=/usr.
+set(CPACK_PACKAGE_VENDOR "the marlin-moe authors")
+set(CPACK_PACKAGE_CONTACT "the marlin-moe authors <marlin-moe@localhost>")
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_GENERATOR TGZ DEB)
+set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME libmarlin-moe${PROJECT_VERSION_MAJOR})
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libmarlin-moe-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
+    "libmarlin-moe${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME marlin-moe-tools)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS
+    "libmarlin-moe${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
+include(CPack)
