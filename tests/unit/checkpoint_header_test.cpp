@@ -180,19 +180,21 @@ std::string with_length(uint64_t length, const std::string& rest) {
 }
 
 void lengths_that_lie_are_refused(void**) {
-    constexpr uint64_t kDefault = CheckpointOptions{}.max_header_bytes;
+    const uint64_t default_limit = CheckpointOptions{}.max_header_bytes;
     const LengthCase cases[] = {
-        {"empty file", "", kDefault, Code::kTruncated, "at least 8 bytes, got 0"},
-        {"seven bytes", std::string(7, '\0'), kDefault, Code::kTruncated, "got 7"},
-        {"no header", with_length(0, ""), kDefault, Code::kBadData, "'{'"},
-        {"header is cut", with_length(3, "{}"), kDefault, Code::kTruncated, "expected 3 bytes"},
-        {"length of 2^64 - 1", with_length(UINT64_MAX, "{}"), kDefault, Code::kLimit, "at most"},
+        {"empty file", "", default_limit, Code::kTruncated, "at least 8 bytes, got 0"},
+        {"seven bytes", std::string(7, '\0'), default_limit, Code::kTruncated, "got 7"},
+        {"no header", with_length(0, ""), default_limit, Code::kBadData, "'{'"},
+        {"header is cut", with_length(3, "{}"), default_limit, Code::kTruncated,
+         "expected 3 bytes"},
+        {"length of 2^64 - 1", with_length(UINT64_MAX, "{}"), default_limit, Code::kLimit,
+         "at most"},
         {"length of 2^64 - 1, no limit", with_length(UINT64_MAX, "{}"), UINT64_MAX,
          Code::kTruncated, "got 2"},
         {"length of 2^63", with_length(uint64_t{1} << 63, "{}"), UINT64_MAX, Code::kTruncated,
          "got 2"},
-        {"above the default limit", with_length(kDefault + 1, "{}"), kDefault, Code::kLimit,
-         "at most 100000000 bytes, got 100000001"},
+        {"above the default limit", with_length(default_limit + 1, "{}"), default_limit,
+         Code::kLimit, "at most 100000000 bytes, got 100000001"},
         {"above the caller's limit", with_length(10, "{        }"), 9, Code::kLimit,
          "at most 9 bytes, got 10"},
     };

@@ -233,6 +233,22 @@ void padded_rows_are_told_by_shape_or_config(void**) {
     }
 }
 
+// Kimi-K2-Thinking stores the two numbers of weight_shape in 32 bits each.
+void narrow_weight_shapes_are_read(void**) {
+    const ScratchFolder folder("checkpoint_narrow_shape");
+    SmallTensors model = packed_model();
+    for (auto& [name, tensor] : model) {
+        if (name.ends_with("shape")) {
+            tensor.dtype = "I32";
+            tensor.numbers = {tensor.numbers[0] | tensor.numbers[1] << 32};
+        }
+    }
+    expect_usable(*open_model(folder, model, kAsymmetric4), 0, "model.layers.0.mlp.experts.");
+    model["model.layers.0.mlp.experts.0.up_proj.weight_shape"].numbers = {32 | int64_t{56} << 32};
+    assert_int_equal(open_model(folder, model, kAsymmetric4)->layers()[0].problem.code(),
+                     Code::kBadData);
+}
+
 // ---- Fused tensors ----
 
 void fused_tensors_are_cut_by_expert_and_half(void**) {
@@ -358,6 +374,7 @@ int main() {
         cmocka_unit_test(the_scales_type_comes_from_the_tensors),
         cmocka_unit_test(biases_are_found),
         cmocka_unit_test(padded_rows_are_told_by_shape_or_config),
+        cmocka_unit_test(narrow_weight_shapes_are_read),
         cmocka_unit_test(fused_tensors_are_cut_by_expert_and_half),
         cmocka_unit_test(interleaved_rows_are_read_apart),
         cmocka_unit_test(arithmetic_comes_from_the_config),
