@@ -52,6 +52,7 @@ struct Matrix {
 struct Layer {
     int32_t expert_count = 0;       // E of the bundle
     int32_t first_expert = 0;       // global number of its first expert
+    int32_t global_expert_count = 0;  // of the whole layer; ids from here on are out of range
     int32_t hidden_size = 0;        // H, without padding
     int32_t intermediate_size = 0;  // I, padded: w13 has 2 I outputs if gated, else I
     bool gated = true;
@@ -96,6 +97,8 @@ struct Problem {
     int32_t mean_tokens = 0;  // of one expert, rounded up
 };
 
+struct GemmArgs;  // moe_gemm.h
+
 // One way to multiply. A row serves both GEMMs of a layer.
 struct Row {
     const char* name;  // op.activation.weight.tile.target
@@ -104,7 +107,7 @@ struct Row {
     int32_t tile_tokens;          // slots of one tile
     int32_t shared_bytes;         // dynamic shared memory of a block
     int32_t blocks_per_processor;  // that its registers allow
-    const void* kernel;           // void (GemmArgs)
+    void (*kernel)(GemmArgs);
 };
 
 // Every row of this build, best first.
