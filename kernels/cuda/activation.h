@@ -17,8 +17,10 @@ __device__ __forceinline__ float activate(const ActivationArgs& args, float gate
     const float below = up > args.limit ? args.limit : up;
     const float u = below < -args.limit ? -args.limit : below;
     switch (args.activation) {
-        case Activation::kSilu: return a / (1.0F + __expf(-args.alpha * a)) * (u + args.beta);
-        case Activation::kGelu: return 0.5F * a * (1.0F + erff(a * 0.70710678F)) * u;
+        case Activation::kSilu:
+            return a / (1.0F + __expf(-args.alpha * a)) * (u + args.beta);
+        case Activation::kGelu:
+            return 0.5F * a * (1.0F + erff(a * 0.70710678F)) * u;
         case Activation::kGeluTanh: {
             const float inner = 0.79788456F * (a + 0.044715F * a * a * a);  // sqrt(2 / pi)
             return 0.5F * a * (1.0F + tanhf(inner)) * u;
@@ -27,7 +29,8 @@ __device__ __forceinline__ float activate(const ActivationArgs& args, float gate
             const float positive = a < 0.0F ? 0.0F : a;
             return positive * positive * u;
         }
-        case Activation::kNone: return gate;
+        case Activation::kNone:
+            return gate;
     }
     return gate;
 }

@@ -14,9 +14,12 @@ constexpr int kLaneColumns = 8;  // 16 bytes of 16-bit results
 
 __device__ __forceinline__ float read(Element type, const void* source, int64_t index) {
     switch (type) {
-        case Element::kF16: return F16::widen(static_cast<const uint16_t*>(source)[index]);
-        case Element::kBf16: return Bf16::widen(static_cast<const uint16_t*>(source)[index]);
-        case Element::kF32: break;
+        case Element::kF16:
+            return F16::widen(static_cast<const uint16_t*>(source)[index]);
+        case Element::kBf16:
+            return Bf16::widen(static_cast<const uint16_t*>(source)[index]);
+        case Element::kF32:
+            break;
     }
     return static_cast<const float*>(source)[index];
 }
@@ -84,8 +87,7 @@ __device__ __forceinline__ void store_sums(const CombineArgs& args, int64_t toke
 
 __global__ void __launch_bounds__(kThreads) moe_combine(const CombineArgs args) {
     const int64_t token = blockIdx.x;
-    const auto column =
-        static_cast<int32_t>((blockIdx.y * kThreads + threadIdx.x) * kLaneColumns);
+    const auto column = static_cast<int32_t>((blockIdx.y * kThreads + threadIdx.x) * kLaneColumns);
     if (column >= args.columns) return;
     float sum[kLaneColumns] = {};
 #pragma unroll 4
@@ -94,7 +96,8 @@ __global__ void __launch_bounds__(kThreads) moe_combine(const CombineArgs args) 
 }
 
 dim3 grid(int64_t tokens, int32_t lanes) {
-    return {static_cast<unsigned>(tokens), static_cast<unsigned>((lanes + kThreads - 1) / kThreads)};
+    return {static_cast<unsigned>(tokens),
+            static_cast<unsigned>((lanes + kThreads - 1) / kThreads)};
 }
 
 }  // namespace

@@ -29,10 +29,10 @@ enum class Activation : int32_t { kSilu = 0, kGelu = 1, kGeluTanh = 2, kRelu2 = 
 // The weights of one GEMM for all experts of a bundle: Marlin tiles of 16 inputs by 64 outputs in
 // any order, scales and zero points in Marlin order. Device memory, 16-byte aligned throughout.
 struct Matrix {
-    int32_t bits = 4;         // 4 or 8
-    int32_t inputs = 0;       // K, padded to a multiple of 16 and of group_size
-    int32_t outputs = 0;      // N, padded to a multiple of 64; a gated pair: gate and up together
-    int32_t group_size = 0;   // a multiple of 16; K if there is one scale a channel
+    int32_t bits = 4;        // 4 or 8
+    int32_t inputs = 0;      // K, padded to a multiple of 16 and of group_size
+    int32_t outputs = 0;     // N, padded to a multiple of 64; a gated pair: gate and up together
+    int32_t group_size = 0;  // a multiple of 16; K if there is one scale a channel
     layout::ScaleType scale_type = layout::ScaleType::kBf16;
     layout::MarlinScaleOrder scale_order = layout::MarlinScaleOrder::kGrouped;
 
@@ -50,19 +50,19 @@ struct Matrix {
 
 // One MoE layer of a bundle.
 struct Layer {
-    int32_t expert_count = 0;       // E of the bundle
-    int32_t first_expert = 0;       // global number of its first expert
+    int32_t expert_count = 0;         // E of the bundle
+    int32_t first_expert = 0;         // global number of its first expert
     int32_t global_expert_count = 0;  // of the whole layer; ids from here on are out of range
-    int32_t hidden_size = 0;        // H, without padding
-    int32_t intermediate_size = 0;  // I, padded: w13 has 2 I outputs if gated, else I
+    int32_t hidden_size = 0;          // H, without padding
+    int32_t intermediate_size = 0;    // I, padded: w13 has 2 I outputs if gated, else I
     bool gated = true;
     bool router_weight_on_input = false;
     Activation activation = Activation::kSilu;
     float alpha = 1.0F;
     float beta = 0.0F;
-    float limit = 0.0F;  // infinity where nothing is clamped
-    Matrix w13;          // [H -> gate and up]
-    Matrix w2;           // [I -> H]; inputs at most intermediate_size
+    float limit = 0.0F;                     // infinity where nothing is clamped
+    Matrix w13;                             // [H -> gate and up]
+    Matrix w2;                              // [I -> H]; inputs at most intermediate_size
     const int32_t* hidden_order = nullptr;  // [w13.inputs] column of each input, or null; -1: zero
 };
 
@@ -84,8 +84,8 @@ struct Run {
 };
 
 struct Device {
-    int32_t processor_count = 0;     // multiprocessors
-    int32_t compute_capability = 0;  // 10 * major + minor
+    int32_t processor_count = 0;      // multiprocessors
+    int32_t compute_capability = 0;   // 10 * major + minor
     int32_t shared_memory_bytes = 0;  // most that one block may ask for
 };
 
@@ -104,8 +104,8 @@ struct Row {
     const char* name;  // op.activation.weight.tile.target
     // Null if the row serves the problem, else a static sentence that says why not.
     const char* (*refuse)(const Problem& problem);
-    int32_t tile_tokens;          // slots of one tile
-    int32_t shared_bytes;         // dynamic shared memory of a block
+    int32_t tile_tokens;           // slots of one tile
+    int32_t shared_bytes;          // dynamic shared memory of a block
     int32_t blocks_per_processor;  // that its registers allow
     void (*kernel)(GemmArgs);
 };

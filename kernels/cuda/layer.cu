@@ -90,8 +90,8 @@ struct Steps {
         return reinterpret_cast<T*>(memory + offset);
     }
     [[nodiscard]] Routing routing() const noexcept {
-        return {at<int32_t>(parts.ticket),     at<int32_t>(parts.tile_count),
-                at<int32_t>(parts.row_begin),  at<int32_t>(parts.first_tile),
+        return {at<int32_t>(parts.ticket),      at<int32_t>(parts.tile_count),
+                at<int32_t>(parts.row_begin),   at<int32_t>(parts.first_tile),
                 at<int32_t>(parts.tile_expert), at<int32_t>(parts.row_slot),
                 at<int32_t>(parts.slot_row)};
     }
@@ -149,10 +149,9 @@ int route(const Steps& steps) noexcept {
 // started.
 int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
     const int64_t slots = steps.run.tokens * steps.run.top_k;
-    const int64_t tiles = std::min<int64_t>(
-        slots, slots / steps.row.tile_tokens + steps.layer.expert_count);
-    const int64_t resident =
-        int64_t{steps.device.processor_count} * steps.row.blocks_per_processor;
+    const int64_t tiles =
+        std::min<int64_t>(slots, slots / steps.row.tile_tokens + steps.layer.expert_count);
+    const int64_t resident = int64_t{steps.device.processor_count} * steps.row.blocks_per_processor;
     const auto blocks = static_cast<unsigned>(std::min(tiles * args.block_columns, resident));
     void* arguments[] = {&args};
     return cudaLaunchKernel(reinterpret_cast<const void*>(steps.row.kernel), dim3(blocks),
@@ -268,9 +267,9 @@ size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k
 
 int prepare() noexcept {
     for (const Row& row : rows()) {
-        const int status = cudaFuncSetAttribute(reinterpret_cast<const void*>(row.kernel),
-                                                cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                row.shared_bytes);
+        const int status =
+            cudaFuncSetAttribute(reinterpret_cast<const void*>(row.kernel),
+                                 cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
         if (status != cudaSuccess) return status;
     }
     for (const void* kernel : {route_kernel(), stage_kernel(), combine_kernel()}) {

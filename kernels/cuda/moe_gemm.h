@@ -29,10 +29,10 @@ struct GemmArgs {
     bool gated;
     int32_t block_columns;  // blocks along N
 
-    const void* x;            // 16-bit, rows x_stride elements apart, 16-byte aligned
+    const void* x;  // 16-bit, rows x_stride elements apart, 16-byte aligned
     int64_t x_stride;
-    int32_t x_columns;        // that exist; beyond, x is 0. A multiple of 8
-    int32_t x_slots_per_row;  // row of x = slot / this; 0: row of x = row
+    int32_t x_columns;          // that exist; beyond, x is 0. A multiple of 8
+    int32_t x_slots_per_row;    // row of x = slot / this; 0: row of x = row
     const float* slot_weights;  // [slots] multiply the sums before the bias; or null
 
     void* out;  // 16-bit [rows, out_stride]
@@ -47,8 +47,8 @@ struct Tile {
     static constexpr int kTokens = kTokens_;
     static constexpr int kTokenBlocks = kTokens / 8;
     static constexpr int kThreads = 128;
-    static constexpr int kInputs = 64;               // of one stage
-    static constexpr int kSteps = kInputs / 16;      // MMA steps of one stage
+    static constexpr int kInputs = 64;           // of one stage
+    static constexpr int kSteps = kInputs / 16;  // MMA steps of one stage
     static constexpr int kStages = kTokens <= 8 ? 8 : kTokens <= 32 ? 5 : 4;
     // Narrow tiles stream weights and want many blocks; wide ones need their registers.
     static constexpr int kBlocks = kTokens <= 16 ? 4 : kTokens == 32 ? 3 : 2;
@@ -74,10 +74,10 @@ struct SharedPlan {
 // of weights is read from memory once and from the L2 cache by the other tiles.
 struct Work {
     int32_t expert;
-    int32_t row, rows;         // first row and how many
-    int32_t tiles[2];          // n64 tiles
-    int32_t column;            // first output column of the block
-    int32_t columns;           // 64 or 128
+    int32_t row, rows;  // first row and how many
+    int32_t tiles[2];   // n64 tiles
+    int32_t column;     // first output column of the block
+    int32_t columns;    // 64 or 128
 };
 
 template <class Tile>
@@ -128,9 +128,8 @@ class Loader {
         for (int load = 0; load < kHiddenLoads; ++load) {
             const int token = (threadIdx.x + load * Tile::kThreads) / 8;
             const int32_t row = work.row + min(token, work.rows - 1);
-            const int32_t source = args.x_slots_per_row != 0
-                                       ? args.routing.row_slot[row] / args.x_slots_per_row
-                                       : row;
+            const int32_t source =
+                args.x_slots_per_row != 0 ? args.routing.row_slot[row] / args.x_slots_per_row : row;
             x_[load] = static_cast<const uint16_t*>(args.x) + source * args.x_stride;
         }
     }
@@ -167,7 +166,8 @@ class Loader {
             const int step = stage * Tile::kSteps + tile / 2;
             if (step * 16 >= args_.matrix.inputs) break;
             ptx::cp_async_16(destination + chunk * 16,
-                             tiles_[tile % 2] + step * args_.matrix.tile_row_stride_bytes +
+                             (tile % 2 == 0 ? tiles_[0] : tiles_[1]) +
+                                 step * args_.matrix.tile_row_stride_bytes +
                                  chunk % kTileChunks * 16,
                              16);
         }
@@ -245,9 +245,12 @@ class Groups {
 
     __device__ __forceinline__ float widen(uint32_t bits) const {
         switch (args_.matrix.scale_type) {
-            case layout::ScaleType::kF16: return F16::widen(static_cast<uint16_t>(bits));
-            case layout::ScaleType::kBf16: return Bf16::widen(static_cast<uint16_t>(bits));
-            case layout::ScaleType::kF32: break;
+            case layout::ScaleType::kF16:
+                return F16::widen(static_cast<uint16_t>(bits));
+            case layout::ScaleType::kBf16:
+                return Bf16::widen(static_cast<uint16_t>(bits));
+            case layout::ScaleType::kF32:
+                break;
         }
         return __uint_as_float(bits);
     }
@@ -283,42 +286,76 @@ struct Accumulator {
             for (int block = 0; block < Tile::kTokenBlocks; ++block)
 #pragma unroll
                 for (int i = 0; i < 4; ++i)
-                    at[half][block][i] = fmaf(scale[half][i / 2], sum.at[half][block][i],
-                                              at[half][block][i]);
+                    at[half][block][i] =
+                        fmaf(scale[half][i / 2], sum.at[half][block][i], at[half][block][i]);
     }
 };
 
-// One MMA step of 16 inputs. `token_blocks`: how many blocks of 8 tokens hold any.
-template <class Tile>
-__device__ __forceinline__ void multiply_step(Accumulator<Tile>& sum, const Groups<Tile>& groups,
-                                              uint32_t weights, uint32_t hidden, int step,
-                                              int token_blocks) {
+// `kSteps` MMA steps of 16 inputs inside one group and one stage, from `step` on, for the first
+// `kBlocks` blocks of 8 tokens. Straight code: the compiler reads ahead of the MMAs.
+template <class Tile, int kBlocks, int kSteps>
+__device__ __forceinline__ void multiply_steps(Accumulator<Tile>& sum, const Groups<Tile>& groups,
+                                               uint32_t weights, uint32_t hidden, int step) {
     using Weight = typename Tile::Weight;
+    constexpr int kRowBytes = SharedPlan<Tile>::kRowBytes;
     const int lane = threadIdx.x % 32;
     const int slice = threadIdx.x / 32;
-    uint32_t a[2][4];
+    weights += lane * Weight::kLaneBytes + slice * Weight::kSliceBytes;
+    hidden += lane % 8 * kRowBytes;
+    typename Weight::Raw raw[kSteps][2];
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-        const uint32_t tile = weights + (2 * step + half) * Weight::kTileBytes;
-        const auto raw =
-            Weight::load(tile + lane * Weight::kLaneBytes + slice * Weight::kSliceBytes);
-        Weight::convert(raw, groups.zero[half], a[half]);
+    for (int i = 0; i < 2 * kSteps; ++i) {
+        raw[i / 2][i % 2] = Weight::load(weights + (2 * step + i) * Weight::kTileBytes);
     }
-    const int chunk = 2 * step + lane / 8 % 2;
-    const uint32_t rows =
-        hidden + lane % 8 * SharedPlan<Tile>::kRowBytes + (chunk ^ lane % 8) * 16;
 #pragma unroll
-    for (int block = 0; block < Tile::kTokenBlocks; ++block) {
-        if (block >= token_blocks) break;
-        uint32_t b[2];
-        ptx::ldmatrix_x2(b, rows + block * 8 * SharedPlan<Tile>::kRowBytes);
-        Tile::Number::mma(sum.at[0][block], a[0], b);
-        Tile::Number::mma(sum.at[1][block], a[1], b);
+    for (int i = 0; i < kSteps; ++i) {
+        const int chunk = 2 * (step + i) + lane / 8 % 2;
+        const uint32_t rows = hidden + (chunk ^ lane % 8) * 16;
+        uint32_t b[kBlocks][2];
+#pragma unroll
+        for (int block = 0; block < kBlocks; ++block) {
+            ptx::ldmatrix_x2(b[block], rows + block * 8 * kRowBytes);
+        }
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            uint32_t a[4];
+            Weight::convert(raw[i][half], groups.zero[half], a);
+#pragma unroll
+            for (int block = 0; block < kBlocks; ++block) {
+                Tile::Number::mma(sum.at[half][block], a, b[block]);
+            }
+        }
+    }
+}
+
+// One stage: runs of steps between the borders of groups.
+template <class Tile, int kBlocks>
+__device__ __forceinline__ void multiply_stage(const GemmArgs& args, Groups<Tile>& groups,
+                                               uint32_t weights, uint32_t hidden, int steps,
+                                               int& left_in_group, Accumulator<Tile>& sum,
+                                               Accumulator<Tile>& total) {
+    for (int step = 0; step < steps;) {
+        if (left_in_group == 0) {
+            left_in_group = args.matrix.group_size / 16;
+            groups.advance();
+            sum.clear();
+        }
+        const int run = min(left_in_group, steps - step);
+        if (run == Tile::kSteps) {
+            multiply_steps<Tile, kBlocks, Tile::kSteps>(sum, groups, weights, hidden, 0);
+        } else {
+            for (int i = 0; i < run; ++i) {
+                multiply_steps<Tile, kBlocks, 1>(sum, groups, weights, hidden, step + i);
+            }
+        }
+        step += run;
+        left_in_group -= run;
+        if (left_in_group == 0) total.add_scaled(sum, groups.scale);
     }
 }
 
 // The whole of K.
-template <class Tile>
+template <class Tile, int kBlocks>
 __device__ __forceinline__ void multiply(const GemmArgs& args, const Work& work, uint32_t shared,
                                          Accumulator<Tile>& total) {
     using Plan = SharedPlan<Tile>;
@@ -329,27 +366,16 @@ __device__ __forceinline__ void multiply(const GemmArgs& args, const Work& work,
     Groups<Tile> groups(args, work);
     Accumulator<Tile> sum;
     const int steps = args.matrix.inputs / 16;
-    const int group_steps = args.matrix.group_size / 16;
-    const int token_blocks = (work.rows + 7) / 8;
     int left_in_group = 0;
     for (int stage = 0; stage * Tile::kSteps < steps; ++stage) {
         ptx::cp_async_wait_group<Tile::kStages - 2>();
         __syncthreads();  // this stage is there for all, and all are done with the one before
         loader.load(stage + Tile::kStages - 1);
         const int slot = stage % Tile::kStages;
-#pragma unroll
-        for (int step = 0; step < Tile::kSteps; ++step) {
-            if (stage * Tile::kSteps + step >= steps) break;
-            if (left_in_group == 0) {
-                left_in_group = group_steps;
-                groups.advance();
-                sum.clear();
-            }
-            multiply_step<Tile>(sum, groups, shared + Plan::kWeights + slot * Plan::kWeightStage,
-                                shared + Plan::kHidden + slot * Plan::kHiddenStage, step,
-                                token_blocks);
-            if (--left_in_group == 0) total.add_scaled(sum, groups.scale);
-        }
+        multiply_stage<Tile, kBlocks>(
+            args, groups, shared + Plan::kWeights + slot * Plan::kWeightStage,
+            shared + Plan::kHidden + slot * Plan::kHiddenStage,
+            min(steps - stage * Tile::kSteps, Tile::kSteps), left_in_group, sum, total);
     }
     ptx::cp_async_wait_group<0>();
     __syncthreads();
@@ -392,7 +418,8 @@ __device__ __forceinline__ void stage_rows(const GemmArgs& args, const Work& wor
             }
             const Pair done =
                 finish(args, {total.at[0][block][i], total.at[1][block][i]}, weight, added);
-            auto* row = reinterpret_cast<uint16_t*>(shared + token * SharedPlan<Tile>::kOutputPitch);
+            auto* row =
+                reinterpret_cast<uint16_t*>(shared + token * SharedPlan<Tile>::kOutputPitch);
             row[column] = Tile::Number::narrow(done.first);
             if (!args.gated) row[column + 64] = Tile::Number::narrow(done.second);
         }
@@ -417,14 +444,21 @@ __device__ __forceinline__ void store_rows(const GemmArgs& args, const Work& wor
 }
 
 template <class Tile>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) moe_gemm(const __grid_constant__ GemmArgs args) {
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+    moe_gemm(const __grid_constant__ GemmArgs args) {
     extern __shared__ __align__(128) uint8_t shared[];
     const int32_t items = *args.routing.tile_count * args.block_columns;
     for (int32_t item = blockIdx.x; item < items; item += gridDim.x) {
         const Work work = locate<Tile>(args, item);
         Accumulator<Tile> total;
         total.clear();
-        multiply<Tile>(args, work, ptx::shared_address(shared), total);
+        // The end of an expert's rows is often much narrower than a tile.
+        if (Tile::kTokenBlocks > 1 && work.rows <= Tile::kTokens / 2) {
+            constexpr int kHalf = Tile::kTokenBlocks > 1 ? Tile::kTokenBlocks / 2 : 1;
+            multiply<Tile, kHalf>(args, work, ptx::shared_address(shared), total);
+        } else {
+            multiply<Tile, Tile::kTokenBlocks>(args, work, ptx::shared_address(shared), total);
+        }
         stage_rows<Tile>(args, work, total, shared);
         store_rows<Tile>(args, work, shared);
     }

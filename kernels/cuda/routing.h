@@ -11,13 +11,13 @@
 namespace mmoe::cuda {
 
 struct Routing {
-    int32_t* ticket;         // [1] blocks that are done; 0 between runs
-    int32_t* tile_count;     // [1]
-    int32_t* row_begin;      // [E + 1] first row of each expert
-    int32_t* first_tile;     // [E] its first tile
-    int32_t* tile_expert;    // [tiles] expert of each tile
-    int32_t* row_slot;       // [slots] slot of each row
-    int32_t* slot_row;       // [slots] row of each slot; -1: skipped
+    int32_t* ticket;       // [1] blocks that are done; 0 between runs
+    int32_t* tile_count;   // [1]
+    int32_t* row_begin;    // [E + 1] first row of each expert
+    int32_t* first_tile;   // [E] its first tile
+    int32_t* tile_expert;  // [tiles] expert of each tile
+    int32_t* row_slot;     // [slots] slot of each row
+    int32_t* slot_row;     // [slots] row of each slot; -1: skipped
 };
 
 struct RouteArgs {

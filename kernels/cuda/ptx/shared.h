@@ -18,9 +18,7 @@ __device__ __forceinline__ uint32_t ld_shared_32(uint32_t address) {
 
 __device__ __forceinline__ uint2 ld_shared_64(uint32_t address) {
     uint2 value;
-    asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];"
-                 : "=r"(value.x), "=r"(value.y)
-                 : "r"(address));
+    asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];" : "=r"(value.x), "=r"(value.y) : "r"(address));
     return value;
 }
 
