@@ -92,19 +92,6 @@ Status check_scales(const TensorView& scale, int64_t count) {
                          role_name(Role::kScale), bad / scale.shape[1], bad % scale.shape[1]);
 }
 
-Status check_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index) {
-    if (group_index.absent()) return {};
-    const int64_t group_size = config.group_size_for(inputs);
-    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
-                                          static_cast<size_t>(inputs));
-    TRY(check_group_index(groups, group_size));
-    if (config.order == Order::kGroup || is_plain_order(groups, group_size)) return {};
-    return Status::error(Code::kBadData,
-                         "%s: expected input / %" PRId64
-                         " because the config names no activation order, got another order",
-                         role_name(Role::kGroupIndex), group_size);
-}
-
 }  // namespace
 
 ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
@@ -175,6 +162,19 @@ Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, 
                          dtype_list(expected.dtypes).c_str(), dtype_name(tensor.dtype));
 }
 
+Status check_group_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index) {
+    if (group_index.absent()) return {};
+    const int64_t group_size = config.group_size_for(inputs);
+    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
+                                          static_cast<size_t>(inputs));
+    TRY(check_group_index(groups, group_size));
+    if (config.order == Order::kGroup || is_plain_order(groups, group_size)) return {};
+    return Status::error(Code::kBadData,
+                         "%s: expected input / %" PRId64
+                         " because the config names no activation order, got another order",
+                         role_name(Role::kGroupIndex), group_size);
+}
+
 Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
                         const ProjectionTensors& tensors) {
     TRY(check_dimensions(config, outputs, inputs));
@@ -183,7 +183,7 @@ Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inpu
     TRY(check_tensor(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point));
     TRY(check_tensor(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
     TRY(check_scales(tensors.scale, outputs * (inputs / config.group_size_for(inputs))));
-    TRY(check_order(config, inputs, tensors.group_index));
+    TRY(check_group_order(config, inputs, tensors.group_index));
     return check_zero_points(config, tensors.zero_point);
 }
 

@@ -44,6 +44,10 @@ Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inpu
 Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
                     const TensorView& tensor);
 
+// Every group has its share of inputs, in their plain order unless the config names another. An
+// absent tensor is fine.
+Status check_group_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index);
+
 // All of the above, then values: finite scales, zero points that can be told, group index. The
 // sentence names the role, expected and got; the caller puts layer, expert and projection before
 // it.
