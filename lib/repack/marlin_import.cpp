@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Marlin matrices back to the canonical form, in strips: what other programs have repacked can be
+// given to every store, and what we packed can be read again.
+#include <algorithm>
+#include <cinttypes>
+#include <cstddef>
+
+#include "base/checked.h"
+#include "repack/marlin.h"
+#include "repack/marlin_tile.h"
+#include "repack/scale_store.h"
+
+namespace mmoe {
+
+namespace {
+
+// Output rows of one strip in memory, and where they stand in the matrix.
+struct StripRows {
+    int64_t first_output = 0;
+    int64_t rows = 0;
+    int64_t columns = 0;
+};
+
+// codes: [rows, words per row]. Bits past the last column are cleared: they may hold padding.
+template <int bits, layout::MarlinTile tile>
+void unpack_weights(const MarlinShape& shape, const StripRows& strip, const uint32_t* weight,
+                    uint32_t* codes) {
+    using Map = MarlinTileMap<bits, tile>;
+    constexpr int64_t kRowWords = Map::kInputs / Map::kFields;
+    const int64_t words = ceil_div(strip.columns, int64_t{Map::kFields});
+    const int64_t end_output = strip.first_output + strip.rows;
+    for (int64_t column = strip.first_output / Map::kOutputs; column * Map::kOutputs < end_output;
+         ++column) {
+        const int64_t tile_output = column * Map::kOutputs;
+        const int64_t begin = std::max(strip.first_output, tile_output);
+        const int64_t end = std::min(end_output, tile_output + Map::kOutputs);
+        for (int64_t first_word = 0; first_word < words; first_word += kRowWords) {
+            const int64_t k_tile = first_word / kRowWords;
+            const int64_t tile_index = k_tile * (shape.outputs / Map::kOutputs) + column;
+            MarlinCodes tile_codes;
+            unpack_tile<bits, tile>(weight + tile_index * Map::kWords, tile_codes);
+            for (int64_t output = begin; output < end; ++output) {
+                uint8_t* row = tile_codes + (output - tile_output) * Map::kInputs;
+                const int64_t used = strip.columns - k_tile * Map::kInputs;
+                for (int64_t k = used; k < Map::kInputs; ++k) row[k] = 0;
+                gather_words<bits, Map::kInputs>(
+                    row, std::min(words - first_word, kRowWords),
+                    codes + (output - strip.first_output) * words + first_word);
+            }
+        }
+    }
+}
+
+class MarlinUnpacker final : public Unpacker {
+  public:
+    MarlinUnpacker(const MarlinShape& shape, const MarlinRows& rows,
+                   const ConstMarlinTensors& tensors, Buffer scratch, int64_t max_rows)
+        : shape_(shape), rows_(rows), tensors_(tensors), scratch_(std::move(scratch)) {
+        constants_.columns = rows.columns;
+        constants_.group_size = shape.groups == 1 ? rows.columns : shape.inputs / shape.groups;
+        constants_.bits = shape.bits;
+        constants_.scale_type = shape.scale_type;
+        constants_.order = rows.order;
+        codes_ = reinterpret_cast<uint32_t*>(scratch_.data());
+        scales_ = reinterpret_cast<float*>(codes_ + max_rows * constants_.words_per_row());
+        zero_points_ = reinterpret_cast<uint8_t*>(scales_ + max_rows * constants_.groups());
+    }
+
+    Canonical strip(int64_t first_row, int64_t rows) override {
+        const StripRows where{rows_.first_output + first_row, rows, rows_.columns};
+        with_marlin_tile(shape_.bits, shape_.tile, [&]<int bits, layout::MarlinTile tile>() {
+            unpack_weights<bits, tile>(shape_, where, tensors_.weight.data(), codes_);
+        });
+        read_group_values(where);
+        Canonical strip = constants_;
+        strip.rows = rows;
+        strip.codes = {codes_, static_cast<size_t>(rows * constants_.words_per_row())};
+        const auto group_values = static_cast<size_t>(rows * constants_.groups());
+        strip.scales = {scales_, group_values};
+        if (shape_.asymmetric) strip.zero_points = {zero_points_, group_values};
+        return strip;
+    }
+
+  private:
+    void read_group_values(const StripRows& where) {
+        const int64_t groups = constants_.groups();
+        const int fields = 32 / shape_.bits;
+        for (int64_t row = 0; row < where.rows; ++row) {
+            const int64_t output = where.first_output + row;
+            const int64_t scale_place = layout::marlin_scale_place(output, shape_.scale_order());
+            const auto zero_place =
+                layout::marlin_zero_point_place(output, shape_.bits, shape_.tile);
+            for (int64_t group = 0; group < groups; ++group) {
+                scales_[row * groups + group] = load_scale(shape_.scale_type, tensors_.scale.data(),
+                                                           group * shape_.outputs + scale_place);
+                if (!shape_.asymmetric) continue;
+                const uint32_t word = tensors_.zero_point[static_cast<size_t>(
+                    group * (shape_.outputs / fields) + zero_place.word)];
+                zero_points_[row * groups + group] = static_cast<uint8_t>(
+                    (word >> (shape_.bits * zero_place.field)) & ((1u << shape_.bits) - 1));
+            }
+        }
+    }
+
+    MarlinShape shape_;
+    MarlinRows rows_;
+    ConstMarlinTensors tensors_;
+    Buffer scratch_;
+    Canonical constants_;
+    uint32_t* codes_;
+    float* scales_;
+    uint8_t* zero_points_;
+};
+
+Status check_size(const char* name, int64_t expected, size_t got) {
+    if (static_cast<size_t>(expected) == got) return {};
+    return Status::error(Code::kShape, "Marlin %s: expected %" PRId64 " elements, got %zu", name,
+                         expected, got);
+}
+
+Status check_shape(const MarlinShape& shape) {
+    const int64_t tile_inputs = layout::marlin_tile_inputs(shape.tile);
+    const bool whole = shape.inputs > 0 && shape.inputs % tile_inputs == 0 && shape.outputs > 0 &&
+                       shape.outputs % layout::kMarlinBlock == 0;
+    const bool grouped = shape.groups > 0 && shape.inputs % shape.groups == 0;
+    if (whole && grouped && (shape.bits == 4 || shape.bits == 8)) return {};
+    return Status::error(Code::kShape,
+                         "Marlin matrix: expected inputs in tiles of %" PRId64
+                         ", outputs in blocks of %d and groups that divide the inputs, got %" PRId64
+                         " inputs, %" PRId64 " outputs, %" PRId64 " groups, %d bits",
+                         tile_inputs, layout::kMarlinBlock, shape.inputs, shape.outputs,
+                         shape.groups, shape.bits);
+}
+
+Status check_rows(const MarlinShape& shape, const MarlinRows& rows) {
+    const bool whole_groups =
+        shape.groups == 1 || rows.columns % (shape.inputs / shape.groups) == 0;
+    const bool inside = rows.first_output >= 0 && rows.rows > 0 && rows.columns > 0 &&
+                        rows.first_output <= shape.outputs - rows.rows &&
+                        rows.columns <= shape.inputs;
+    if (whole_groups && inside) return {};
+    return Status::error(Code::kShape,
+                         "Marlin projection: expected whole groups inside %" PRId64
+                         " outputs by %" PRId64 " inputs, got outputs %" PRId64 " to %" PRId64
+                         " by %" PRId64 " inputs",
+                         shape.outputs, shape.inputs, rows.first_output,
+                         rows.first_output + rows.rows - 1, rows.columns);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, const MarlinRows& rows,
+                                                const ConstMarlinTensors& tensors, int64_t max_rows,
+                                                std::shared_ptr<const Allocator> allocator) {
+    TRY(check_shape(shape));
+    TRY(check_rows(shape, rows));
+    TRY(check_size("weight", shape.weight_words(), tensors.weight.size()));
+    TRY(check_size("scale bytes", shape.scale_bytes(), tensors.scale.size()));
+    TRY(check_size("zero point", shape.zero_point_words(), tensors.zero_point.size()));
+    const int64_t row_bytes =
+        ceil_div(rows.columns, int64_t{32 / shape.bits}) * 4 + shape.groups * int64_t{4 + 1};
+    const auto bytes = checked_mul(max_rows, row_bytes);
+    if (!bytes) {
+        return Status::error(Code::kOutOfMemory,
+                             "unpack scratch: more bytes than 63 bits can count");
+    }
+    TRY(Buffer scratch,
+        Buffer::create(std::move(allocator), static_cast<uint64_t>(*bytes), "unpack scratch"));
+    return std::unique_ptr<Unpacker>(
+        std::make_unique<MarlinUnpacker>(shape, rows, tensors, std::move(scratch), max_rows));
+}
+
+}  // namespace mmoe
