@@ -40,27 +40,20 @@ const JsonValue& text_config(const JsonValue& root) noexcept {
     return root;
 }
 
-// A positive number under any of the names; a list holds one number a layer and says nothing
-// here. Names that contradict one another are refused.
+// The first of the names that says something. Zero, which dense models write, says nothing here,
+// and neither does a list: it holds one number a layer.
 Result<std::optional<int64_t>> positive_number(const JsonValue& config, Names names) {
-    std::optional<int64_t> found;
     for (const std::string_view name : names) {
         const JsonValue* value = config.find(name);
         if (value == nullptr || value->is(JsonValue::Kind::kArray)) continue;
         TRY(const std::optional<int64_t> number, config.integer_at(name));
-        const std::string printed = printable(name);
-        if (*number <= 0) {
+        if (*number > 0) return number;
+        if (*number < 0) {
             return Status::error(Code::kBadData, "%s: expected a positive number, got %lld",
-                                 printed.c_str(), static_cast<long long>(*number));
+                                 printable(name).c_str(), static_cast<long long>(*number));
         }
-        if (found && *found != *number) {
-            return Status::error(Code::kBadData, "%s: expected %lld as another name says, got %lld",
-                                 printed.c_str(), static_cast<long long>(*found),
-                                 static_cast<long long>(*number));
-        }
-        found = number;
     }
-    return found;
+    return std::optional<int64_t>{};
 }
 
 Result<std::string> first_text(const JsonValue& config, Names names) {

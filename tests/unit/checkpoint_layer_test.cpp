@@ -347,6 +347,19 @@ void arithmetic_comes_from_the_config(void**) {
     }
 }
 
+// What dense parts of a model write about experts, and lists of one number a layer.
+void numbers_that_say_nothing_are_passed_over(void**) {
+    const ScratchFolder folder("checkpoint_no_claim");
+    for (const char* claims :
+         {R"("hidden_size":0,"num_experts":0,)", R"("hidden_size":null,"num_experts":null,)",
+          R"("moe_intermediate_size":[32,64],"num_experts":[3,5],)",
+          R"("n_routed_experts":0,"num_experts":3,)", R"("intermediate_size":4096,)"}) {
+        print_message("    %s\n", claims);
+        const auto checkpoint = open_model(folder, packed_model(), claims + kAsymmetric4);
+        expect_usable(*checkpoint, 0, "model.layers.0.mlp.experts.");
+    }
+}
+
 void experts_are_counted_from_zero(void**) {
     const ScratchFolder folder("checkpoint_range_of_experts");
     const auto checkpoint = open_model(folder, packed_model(), kAsymmetric4);
@@ -378,6 +391,7 @@ int main() {
         cmocka_unit_test(fused_tensors_are_cut_by_expert_and_half),
         cmocka_unit_test(interleaved_rows_are_read_apart),
         cmocka_unit_test(arithmetic_comes_from_the_config),
+        cmocka_unit_test(numbers_that_say_nothing_are_passed_over),
         cmocka_unit_test(experts_are_counted_from_zero),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
