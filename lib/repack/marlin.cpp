@@ -17,8 +17,18 @@ namespace {
 
 using layout::kMarlinBlock;
 
-int64_t padded(int64_t size, const std::optional<int32_t>& group_size) noexcept {
-    return round_up(size, std::lcm(int64_t{kMarlinBlock}, int64_t{group_size.value_or(1)}));
+// An axis of inputs and the groups along it, padded.
+struct PaddedAxis {
+    int64_t size;
+    int64_t groups;
+};
+
+// Up to whole blocks of 64 and whole groups; one scale a channel stays one group.
+PaddedAxis pad_axis(const QuantConfig& config, int64_t size, int64_t group_size) noexcept {
+    constexpr int64_t kBlock = kMarlinBlock;
+    if (!config.group_size) return {round_up(size, kBlock), 1};
+    const int64_t padded = round_up(size, std::lcm(kBlock, group_size));
+    return {padded, padded / group_size};
 }
 
 template <int bits, layout::MarlinTile tile>
@@ -75,24 +85,23 @@ void pack_zero_points(const MarlinShape& shape, const Canonical& strip, int64_t 
 }  // namespace
 
 MarlinLayerPlan plan_marlin_layer(const QuantConfig& config, const Layer& layer,
-                                  layout::MarlinTile tile) noexcept {
-    MarlinLayerPlan plan;
-    plan.padded_hidden = padded(layer.hidden_size, config.group_size);
-    plan.padded_intermediate = padded(layer.intermediate_size, config.group_size);
+                                  int64_t down_group_size, layout::MarlinTile tile) noexcept {
+    const PaddedAxis hidden =
+        pad_axis(config, layer.hidden_size, config.group_size_for(layer.hidden_size));
+    const PaddedAxis intermediate = pad_axis(config, layer.intermediate_size, down_group_size);
     MarlinShape common;
     common.bits = config.bits;
     common.asymmetric = config.asymmetric();
     common.tile = tile;
     common.scale_type = config.scale_type.value_or(layout::ScaleType::kBf16);
 
-    plan.w13 = common;
-    plan.w13.inputs = plan.padded_hidden;
-    plan.w13.outputs = plan.padded_intermediate * (layer.gated() ? 2 : 1);
-    plan.w13.groups = plan.w13.inputs / config.group_size_for(plan.w13.inputs);
-    plan.w2 = common;
-    plan.w2.inputs = plan.padded_intermediate;
-    plan.w2.outputs = plan.padded_hidden;
-    plan.w2.groups = plan.w2.inputs / config.group_size_for(plan.w2.inputs);
+    MarlinLayerPlan plan{common, common, hidden.size, intermediate.size};
+    plan.w13.inputs = hidden.size;
+    plan.w13.outputs = intermediate.size * (layer.gated() ? 2 : 1);
+    plan.w13.groups = hidden.groups;
+    plan.w2.inputs = intermediate.size;
+    plan.w2.outputs = hidden.size;
+    plan.w2.groups = intermediate.groups;
     return plan;
 }
 

@@ -64,9 +64,10 @@ struct MarlinLayerPlan {
     }
 };
 
-// `layer` has the dimensions that this rank holds; groups divide them. An absent scale type is
-// bf16.
+// `layer` has the dimensions that this rank holds, `down_group_size` is that of its slice, or the
+// config's along I where nothing is split. An absent scale type is bf16.
 [[nodiscard]] MarlinLayerPlan plan_marlin_layer(const QuantConfig& config, const Layer& layer,
+                                                int64_t down_group_size,
                                                 layout::MarlinTile tile) noexcept;
 
 // The tensors of one matrix; sizes as MarlinShape says.

@@ -36,16 +36,6 @@ std::unique_ptr<const Reader> make_reader(Format format, const ReaderShape& shap
     return nullptr;
 }
 
-// Empty where no column moves.
-std::vector<int32_t> find_order(const QuantConfig& config, int64_t group_size,
-                                const TensorView& group_index) {
-    if (config.order != Order::kGroup || group_index.absent()) return {};
-    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
-                                          static_cast<size_t>(group_index.shape[0]));
-    if (is_plain_order(groups, group_size)) return {};
-    return group_order(groups, group_size);
-}
-
 // Pieces of scratch memory for one strip.
 struct Scratch {
     Buffer memory;
@@ -148,6 +138,16 @@ class StripUnpacker final : public Unpacker {
 
 }  // namespace
 
+std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
+                                 const TensorView& group_index) {
+    if (config.order != Order::kGroup || group_index.absent()) return {};
+    const int64_t group_size = config.group_size_for(inputs);
+    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
+                                          static_cast<size_t>(inputs));
+    if (is_plain_order(groups, group_size)) return {};
+    return group_order(groups, group_size);
+}
+
 Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, int64_t outputs,
                                                    int64_t inputs, const ProjectionTensors& tensors,
                                                    int64_t max_rows,
@@ -165,7 +165,7 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
     constants.bits = config.bits;
     constants.scale_type = scale_type_of(tensors.scale.dtype);
     auto reader = make_reader(config.format, shape, tensors);
-    auto order = find_order(config, group_size, tensors.group_index);
+    auto order = input_order(config, inputs, tensors.group_index);
     const bool in_place = order.empty() && reader->codes_in_place(0) != nullptr;
     const ScratchRows rows{.codes = in_place ? 0 : max_rows,
                            .by_input = order.empty() ? 0 : int64_t{kBlock},

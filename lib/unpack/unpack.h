@@ -50,6 +50,11 @@ Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, 
 Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
                         const ProjectionTensors& tensors);
 
+// [K]: the file column that comes to each place of the canonical form; empty where none moves.
+// `group_index` has been checked, or is absent.
+std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
+                                 const TensorView& group_index);
+
 // Turns checked tensors into strips of the canonical form. Scratch is allocated once and holds
 // one strip of `max_rows` rows. Tensors must outlive the unpacker.
 class Unpacker {

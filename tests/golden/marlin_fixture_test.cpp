@@ -187,7 +187,8 @@ LayerCase layer_case(const nlohmann::json& entry, DType scale_dtype) {
     if (!entry.at("symmetric").get<bool>()) c.config.symmetry = Symmetry::kAsymmetric;
     if (!entry.at("actorder").is_null()) c.config.order = Order::kGroup;
     c.config.scale_type = static_cast<layout::ScaleType>(scale_dtype);
-    c.plan = plan_marlin_layer(c.config, c.layer, MarlinTile::kK16N64);
+    c.plan = plan_marlin_layer(
+        c.config, c.layer, c.config.group_size_for(c.layer.intermediate_size), MarlinTile::kK16N64);
     return c;
 }
 

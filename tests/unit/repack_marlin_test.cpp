@@ -148,10 +148,11 @@ void scale_order_follows_the_inputs_of_its_own_gemm(void**) {
     QuantConfig config;
     config.group_size = 128;
     const Layer layer{.expert_count = 1, .hidden_size = 2048, .intermediate_size = 128};
-    const MarlinLayerPlan plan = plan_marlin_layer(config, layer, MarlinTile::kK16N64);
+    const MarlinLayerPlan plan = plan_marlin_layer(
+        config, layer, config.group_size_for(layer.intermediate_size), MarlinTile::kK16N64);
     assert_true(plan.w13.scale_order() == layout::MarlinScaleOrder::kGrouped);
     assert_true(plan.w2.scale_order() == layout::MarlinScaleOrder::kSingle);
-    const MarlinLayerPlan a8 = plan_marlin_layer(config, layer, MarlinTile::kK32N32);
+    const MarlinLayerPlan a8 = plan_marlin_layer(config, layer, 128, MarlinTile::kK32N32);
     assert_true(a8.w13.scale_order() == layout::MarlinScaleOrder::kSingle);
 }
 
@@ -174,7 +175,8 @@ void padding_keeps_whole_groups_and_blocks(void**) {
         if (c.group_size > 0) config.group_size = c.group_size;
         const Layer layer{
             .expert_count = 1, .hidden_size = c.hidden, .intermediate_size = c.intermediate};
-        const MarlinLayerPlan plan = plan_marlin_layer(config, layer, MarlinTile::kK16N64);
+        const MarlinLayerPlan plan = plan_marlin_layer(
+            config, layer, config.group_size_for(layer.intermediate_size), MarlinTile::kK16N64);
         assert_int_equal(plan.padded_hidden, c.padded_hidden);
         assert_int_equal(plan.padded_intermediate, c.padded_intermediate);
         assert_int_equal(plan.w13.outputs, 2 * c.padded_intermediate);

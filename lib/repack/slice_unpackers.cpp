@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// The unpackers of slices: rows where they lie, rows moved, columns cut out.
+#include <cassert>
+#include <cinttypes>
+#include <cstddef>
+#include <cstring>
+
+#include "base/checked.h"
+#include "repack/slice.h"
+
+namespace mmoe {
+
+namespace {
+
+// Memory for canonical rows of one shape.
+class RowMemory {
+  public:
+    static Result<RowMemory> create(const Canonical& shape, int64_t rows,
+                                    std::shared_ptr<const Allocator> allocator) {
+        const int64_t row_bytes = shape.words_per_row() * 4 + shape.groups() * int64_t{4 + 1};
+        const auto bytes = checked_mul(rows, row_bytes);
+        if (!bytes) {
+            return Status::error(Code::kOutOfMemory,
+                                 "slice scratch: more bytes than 63 bits can count");
+        }
+        RowMemory memory;
+        TRY(memory.buffer_,
+            Buffer::create(std::move(allocator), static_cast<uint64_t>(*bytes), "slice scratch"));
+        memory.codes_ = reinterpret_cast<uint32_t*>(memory.buffer_.data());
+        memory.scales_ = reinterpret_cast<float*>(memory.codes_ + rows * shape.words_per_row());
+        memory.zero_points_ = reinterpret_cast<uint8_t*>(memory.scales_ + rows * shape.groups());
+        memory.shape_ = shape;
+        memory.shape_.zero_points = {};
+        memory.asymmetric_ = !shape.zero_points.empty();
+        return memory;
+    }
+
+    [[nodiscard]] uint32_t* codes(int64_t row) const noexcept {
+        return codes_ + row * shape_.words_per_row();
+    }
+    [[nodiscard]] float* scales(int64_t row) const noexcept {
+        return scales_ + row * shape_.groups();
+    }
+    [[nodiscard]] uint8_t* zero_points(int64_t row) const noexcept {
+        return zero_points_ + row * shape_.groups();
+    }
+    [[nodiscard]] const Canonical& shape() const noexcept { return shape_; }
+
+    [[nodiscard]] Canonical view(int64_t first_row, int64_t rows) const noexcept {
+        Canonical strip = shape_;
+        strip.rows = rows;
+        const auto groups = static_cast<size_t>(rows * shape_.groups());
+        strip.codes = {codes(first_row), static_cast<size_t>(rows * shape_.words_per_row())};
+        strip.scales = {scales(first_row), groups};
+        if (asymmetric_) strip.zero_points = {zero_points(first_row), groups};
+        return strip;
+    }
+
+  private:
+    Buffer buffer_;
+    Canonical shape_;
+    bool asymmetric_ = false;
+    uint32_t* codes_ = nullptr;
+    float* scales_ = nullptr;
+    uint8_t* zero_points_ = nullptr;
+};
+
+class OutputSlice final : public Unpacker {
+  public:
+    OutputSlice(std::unique_ptr<Unpacker> source, int64_t first)
+        : source_(std::move(source)), first_(first) {}
+    Canonical strip(int64_t first_row, int64_t rows) override {
+        return source_->strip(first_ + first_row, rows);
+    }
+
+  private:
+    std::unique_ptr<Unpacker> source_;
+    int64_t first_;
+};
+
+// The rows have been moved into memory; the source is kept for what its strips point to.
+class MovedOutputs final : public Unpacker {
+  public:
+    MovedOutputs(std::unique_ptr<Unpacker> source, RowMemory memory)
+        : source_(std::move(source)), memory_(std::move(memory)) {}
+    Canonical strip(int64_t first_row, int64_t rows) override {
+        return memory_.view(first_row, rows);
+    }
+
+  private:
+    std::unique_ptr<Unpacker> source_;
+    RowMemory memory_;
+};
+
+void copy_row(const Canonical& from, int64_t row, const RowMemory& to, int64_t to_row) {
+    const auto words = static_cast<size_t>(from.words_per_row());
+    const auto groups = static_cast<size_t>(from.groups());
+    const auto at = static_cast<size_t>(row);
+    std::memcpy(to.codes(to_row), from.codes.data() + at * words, words * 4);
+    std::memcpy(to.scales(to_row), from.scales.data() + at * groups, groups * 4);
+    if (from.zero_points.empty()) return;
+    std::memcpy(to.zero_points(to_row), from.zero_points.data() + at * groups, groups);
+}
+
+// Bits [first_bit, first_bit + bits) of a row of `words` words, moved to the front of `out`; spare
+// bits of the last word are 0.
+void copy_bits(const uint32_t* row, int64_t words, int64_t first_bit, int64_t bits, uint32_t* out) {
+    const int64_t first_word = first_bit / 32;
+    const auto shift = static_cast<int>(first_bit % 32);
+    const int64_t out_words = ceil_div(bits, int64_t{32});
+    for (int64_t i = 0; i < out_words; ++i) {
+        const int64_t at = first_word + i;
+        const uint64_t upper = at + 1 < words ? row[at + 1] : 0;
+        out[i] = static_cast<uint32_t>((upper << 32 | row[at]) >> shift);
+    }
+    if (bits % 32 != 0) out[out_words - 1] &= (1u << (bits % 32)) - 1;
+}
+
+class InputSlice final : public Unpacker {
+  public:
+    InputSlice(std::unique_ptr<Unpacker> source, int64_t first, RowMemory memory)
+        : source_(std::move(source)), first_(first), memory_(std::move(memory)) {}
+
+    Canonical strip(int64_t first_row, int64_t rows) override {
+        const Canonical whole = source_->strip(first_row, rows);
+        const Canonical& part = memory_.shape();
+        for (int64_t row = 0; row < rows; ++row) {
+            copy_bits(whole.codes.data() + row * whole.words_per_row(), whole.words_per_row(),
+                      first_ * whole.bits, part.columns * whole.bits, memory_.codes(row));
+            for (int64_t group = 0; group < part.groups(); ++group) {
+                const int64_t from = (first_ + group * part.group_size) / whole.group_size;
+                memory_.scales(row)[group] = whole.scale(row, from);
+                memory_.zero_points(row)[group] = static_cast<uint8_t>(whole.zero_point(row, from));
+            }
+        }
+        return memory_.view(0, rows);
+    }
+
+  private:
+    std::unique_ptr<Unpacker> source_;
+    int64_t first_;
+    RowMemory memory_;
+};
+
+}  // namespace
+
+std::unique_ptr<Unpacker> slice_outputs(std::unique_ptr<Unpacker> source, const Slice& slice) {
+    return std::make_unique<OutputSlice>(std::move(source), slice.first);
+}
+
+Result<std::unique_ptr<Unpacker>> move_outputs(std::unique_ptr<Unpacker> source, int64_t outputs,
+                                               std::span<const int32_t> channels, int64_t max_rows,
+                                               std::shared_ptr<const Allocator> allocator) {
+    constexpr int32_t kNotHere = -1;
+    std::vector<int32_t> place(static_cast<size_t>(outputs), kNotHere);
+    for (size_t i = 0; i < channels.size(); ++i) {
+        place[static_cast<size_t>(channels[i])] = static_cast<int32_t>(i);
+    }
+    TRY(RowMemory memory,
+        RowMemory::create(source->strip(0, 1), static_cast<int64_t>(channels.size()),
+                          std::move(allocator)));
+    for (int64_t first = 0; first < outputs; first += max_rows) {
+        const int64_t rows = std::min(max_rows, outputs - first);
+        const Canonical strip = source->strip(first, rows);
+        for (int64_t row = 0; row < rows; ++row) {
+            const int32_t to = place[static_cast<size_t>(first + row)];
+            if (to != kNotHere) copy_row(strip, row, memory, to);
+        }
+    }
+    return std::unique_ptr<Unpacker>(
+        std::make_unique<MovedOutputs>(std::move(source), std::move(memory)));
+}
+
+Result<std::unique_ptr<Unpacker>> slice_inputs(std::unique_ptr<Unpacker> source, const Slice& slice,
+                                               int64_t max_rows,
+                                               std::shared_ptr<const Allocator> allocator) {
+    Canonical shape = source->strip(0, 1);
+    assert(slice.first + slice.size <= shape.columns && slice.size % slice.down_group_size == 0);
+    shape.columns = slice.size;
+    shape.group_size = slice.down_group_size;
+    shape.order = {};
+    TRY(RowMemory memory, RowMemory::create(shape, max_rows, std::move(allocator)));
+    return std::unique_ptr<Unpacker>(
+        std::make_unique<InputSlice>(std::move(source), slice.first, std::move(memory)));
+}
+
+}  // namespace mmoe
