@@ -120,10 +120,12 @@ class LayerBuilder {
                 Code::kBadData, "%s: expected %s tensors as config.json says, got %s",
                 view_.prefix().c_str(), format_name(format), words ? "weight_packed" : "qweight");
         }
-        if (tensors_.fused() && words) {
-            return Status::error(Code::kUnsupported,
-                                 "%s: expected one set of tensors an expert in %s, got fused ones",
-                                 view_.prefix().c_str(), format_name(format));
+        if (words && (tensors_.fused() || parts_.front() == Part::kGateUp)) {
+            return Status::error(
+                Code::kUnsupported,
+                "%s: expected one tensor an expert and projection in %s, got fused "
+                "ones",
+                view_.prefix().c_str(), format_name(format));
         }
         if (tensors_.fused() && tensors_.input_major) {
             return Status::error(Code::kUnsupported,

@@ -2,7 +2,6 @@
 #include "checkpoint/model_config.h"
 
 #include <algorithm>
-#include <array>
 #include <span>
 
 #include "checkpoint/checkpoint.h"
@@ -29,6 +28,7 @@ constexpr std::string_view kExpertCount[] = {"n_routed_experts", "num_local_expe
                                              "moe_num_experts"};
 constexpr std::string_view kTopK[] = {"num_experts_per_tok", "num_experts_per_token", "moe_topk",
                                       "moe_top_k", "moe_k"};
+constexpr std::string_view kModelType[] = {"model_type"};
 constexpr std::string_view kActivation[] = {"mlp_hidden_act", "hidden_act", "hidden_activation",
                                             "activation_function"};
 
@@ -128,7 +128,6 @@ Result<ModelConfig> parse_model_config(std::string_view json) {
     TRY(const std::optional<int64_t> top_k, positive_number(text, kTopK));
     if (top_k) config.top_k = static_cast<uint32_t>(std::min<int64_t>(*top_k, UINT32_MAX));
     TRY(config.activation, first_text(text, kActivation));
-    constexpr std::string_view kModelType[] = {"model_type"};
     TRY(config.model_type, first_text(text, kModelType));
     const JsonValue* limit = text.find("swiglu_limit");
     if (limit != nullptr && limit->number > 0) config.activation_limit = limit->number;

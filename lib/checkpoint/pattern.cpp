@@ -55,8 +55,8 @@ std::optional<Pattern::ByteSet> escape_set(char escaped) noexcept {
 
 }  // namespace
 
-// Builds right to left in thought: every parse function returns a fragment whose loose end is
-// one state, patched to what follows.
+// Every parse function returns a fragment with one loose end, which its caller ties to what
+// follows.
 class PatternCompiler {
   public:
     explicit PatternCompiler(std::string_view text) noexcept : text_(text) {}

@@ -277,6 +277,28 @@ void fused_tensors_are_cut_by_expert_and_half(void**) {
     }
 }
 
+void gate_and_up_of_one_expert_may_share_a_tensor(void**) {
+    const ScratchFolder folder("checkpoint_gate_up");
+    SmallTensors model;
+    for (int64_t expert = 0; expert < kExperts; ++expert) {
+        const std::string start = "model.layers.0.mlp.experts." + std::to_string(expert) + ".";
+        add_packed(&model, start + "gate_up_proj", 2 * kIntermediate, kHidden);
+        add_packed(&model, start + "down_proj", kHidden, kIntermediate);
+    }
+    const auto checkpoint = open_model(folder, model, kAsymmetric4);
+    expect_usable(*checkpoint, 0, "model.layers.0.mlp.experts.");
+    const LayerEntry& layer = checkpoint->layers()[0];
+    for (const Role role : {Role::kWeight, Role::kScale, Role::kZeroPoint}) {
+        auto gate = checkpoint->expert_tensor(layer, 1, Projection::kGate, role);
+        auto up = checkpoint->expert_tensor(layer, 1, Projection::kUp, role);
+        assert_ptr_equal(gate.value().entry, up.value().entry);
+        assert_int_equal(2 * gate.value().shape[0], gate.value().entry->shape[0]);
+        assert_int_equal(gate.value().file_offset, gate.value().entry->file_offset);
+        assert_int_equal(up.value().file_offset - gate.value().file_offset,
+                         gate.value().byte_count);
+    }
+}
+
 // gpt-oss: gate 0, up 0, gate 1, ...
 void interleaved_rows_are_read_apart(void**) {
     const ScratchFolder folder("checkpoint_interleaved");
@@ -389,6 +411,7 @@ int main() {
         cmocka_unit_test(padded_rows_are_told_by_shape_or_config),
         cmocka_unit_test(narrow_weight_shapes_are_read),
         cmocka_unit_test(fused_tensors_are_cut_by_expert_and_half),
+        cmocka_unit_test(gate_and_up_of_one_expert_may_share_a_tensor),
         cmocka_unit_test(interleaved_rows_are_read_apart),
         cmocka_unit_test(arithmetic_comes_from_the_config),
         cmocka_unit_test(numbers_that_say_nothing_are_passed_over),
