@@ -167,7 +167,9 @@ Status apply_model_config(const ModelConfig& config, bool gated, Layer* layer) {
 Result<QuantConfig> load_quant_config(const std::string& path, const std::string& module) {
     TRY(ModelConfig config, load_model_config(path));
     if (!config.schemes_problem.ok()) return std::move(config.schemes_problem);
-    Result<QuantConfig> found = module.empty() ? config.schemes.only() : config.schemes.of(module);
+    MatchBudget budget;
+    Result<QuantConfig> found =
+        module.empty() ? config.schemes.only() : config.schemes.of(module, &budget);
     if (found.ok()) return found;
     return std::move(found.status()).within("config.json");
 }
