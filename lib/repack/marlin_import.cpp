@@ -21,34 +21,50 @@ struct StripRows {
     int64_t columns = 0;
 };
 
-// codes: [rows, words per row]. Bits past the last column are cleared: they may hold padding.
+// Copies the rows of one row of tiles that belong to the strip; `line_output` is the matrix's
+// output of its first row.
+template <class Map>
+void store_line(const MarlinLine<Map>& line, int64_t line_output, const StripRows& strip,
+                int64_t first_word, int64_t words, uint32_t* codes) {
+    PlainLine<Map> plain;
+    to_plain<Map>(line, plain);
+    const int64_t begin = std::max(strip.first_output, line_output);
+    const int64_t end = std::min(strip.first_output + strip.rows, line_output + Map::kOutputs);
+    const int64_t count = std::min<int64_t>(words - first_word, kLineWords);
+    for (int64_t output = begin; output < end; ++output) {
+        std::copy_n(plain[output - line_output], count,
+                    codes + (output - strip.first_output) * words + first_word);
+    }
+}
+
+// Bits past the last column may come from padding: they are cleared.
+void clear_spare_bits(const StripRows& strip, int bits, int64_t words, uint32_t* codes) {
+    const int64_t used_bits = strip.columns * bits % 32;
+    if (used_bits == 0) return;
+    for (int64_t row = 1; row <= strip.rows; ++row) codes[row * words - 1] &= (1u << used_bits) - 1;
+}
+
+// codes: [rows, words per row].
 template <int bits, layout::MarlinTile tile>
 void unpack_weights(const MarlinShape& shape, const StripRows& strip, const uint32_t* weight,
                     uint32_t* codes) {
     using Map = MarlinTileMap<bits, tile>;
-    constexpr int64_t kRowWords = Map::kInputs / Map::kFields;
     const int64_t words = ceil_div(strip.columns, int64_t{Map::kFields});
     const int64_t end_output = strip.first_output + strip.rows;
     for (int64_t column = strip.first_output / Map::kOutputs; column * Map::kOutputs < end_output;
          ++column) {
-        const int64_t tile_output = column * Map::kOutputs;
-        const int64_t begin = std::max(strip.first_output, tile_output);
-        const int64_t end = std::min(end_output, tile_output + Map::kOutputs);
-        for (int64_t first_word = 0; first_word < words; first_word += kRowWords) {
-            const int64_t k_tile = first_word / kRowWords;
-            const int64_t tile_index = k_tile * (shape.outputs / Map::kOutputs) + column;
-            MarlinCodes tile_codes;
-            unpack_tile<bits, tile>(weight + tile_index * Map::kWords, tile_codes);
-            for (int64_t output = begin; output < end; ++output) {
-                uint8_t* row = tile_codes + (output - tile_output) * Map::kInputs;
-                const int64_t used = strip.columns - k_tile * Map::kInputs;
-                for (int64_t k = used; k < Map::kInputs; ++k) row[k] = 0;
-                gather_words<bits, Map::kInputs>(
-                    row, std::min(words - first_word, kRowWords),
-                    codes + (output - strip.first_output) * words + first_word);
+        for (int64_t first_word = 0; first_word < words; first_word += kLineWords) {
+            MarlinLine<Map> line = {};
+            for (int word = 0; word < kLineWords && first_word + word < words;
+                 word += Map::kRowWords) {
+                const int64_t k_tile = (first_word + word) / Map::kRowWords;
+                const int64_t tile_index = k_tile * (shape.outputs / Map::kOutputs) + column;
+                unpack_tile<bits, tile>(weight + tile_index * Map::kWords, word, line);
             }
+            store_line<Map>(line, column * Map::kOutputs, strip, first_word, words, codes);
         }
     }
+    clear_spare_bits(strip, bits, words, codes);
 }
 
 class MarlinUnpacker final : public Unpacker {
