@@ -42,13 +42,16 @@ void fill_error(const Status& status, mmoe_error* error) noexcept {
     filled.os_errno = status.os_errno();
     filled.cuda_error = status.cuda_error();
     filled.file_offset = status.file_offset();
-    std::strncpy(filled.message, status.message(), sizeof filled.message - 1);
-    const size_t writable = size == 0 ? sizeof filled : std::min<size_t>(size, sizeof filled);
-    std::memcpy(error, &filled, writable);
-    // A sentence cut by a short structure still ends.
-    if (writable > offsetof(mmoe_error, message) && writable < sizeof filled) {
-        reinterpret_cast<char*>(error)[writable - 1] = '\0';
+    std::memcpy(filled.message, status.message(), std::strlen(status.message()));
+    if (size == 0 || size > kLargestStructBytes) {
+        std::memcpy(error, &filled, sizeof filled);
+        return;
     }
+    const size_t known = std::min<size_t>(size, sizeof filled);
+    std::memset(static_cast<void*>(error), 0, size);
+    std::memcpy(static_cast<void*>(error), &filled, known);
+    // A sentence cut by a short structure still ends.
+    if (known > offsetof(mmoe_error, message)) reinterpret_cast<char*>(error)[known - 1] = '\0';
 }
 
 Status require_not_null(const void* pointer, const char* name) noexcept {
@@ -56,10 +59,11 @@ Status require_not_null(const void* pointer, const char* name) noexcept {
     return Status::error(Code::kNullPointer, "%s: must not be NULL", name);
 }
 
-Status struct_too_small(const char* name, uint32_t size, size_t expected) noexcept {
+Status check_struct_size(const char* name, uint32_t size, size_t first_size) noexcept {
+    if (size >= first_size && size <= kLargestStructBytes) return {};
     return Status::error(Code::kStructSize,
-                         "%s->struct_size: expected at least %zu, got %u; set it to sizeof", name,
-                         expected, size);
+                         "%s->struct_size: expected %zu to %u, got %u; set it to sizeof", name,
+                         first_size, kLargestStructBytes, size);
 }
 
 Status struct_has_unknown_members(const char* name, uint32_t size, size_t known) noexcept {

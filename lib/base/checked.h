@@ -30,6 +30,7 @@ template <std::integral T, std::same_as<T>... Rest>
     return product ? checked_mul(*product, c, rest...) : std::nullopt;
 }
 
+// Of a value that is not negative.
 template <std::integral T>
 [[nodiscard]] constexpr T ceil_div(T value, T divisor) noexcept {
     return value / divisor + (value % divisor != 0 ? 1 : 0);

@@ -132,7 +132,8 @@ Result<ModelConfig> parse_model_config(std::string_view json) {
     TRY(config.moe_intermediate_size, positive_number(text, kMoeIntermediateSize));
     TRY(config.intermediate_size, positive_number(text, kIntermediateSize));
     TRY(config.expert_count, positive_number(text, kExpertCount));
-    TRY(config.top_k, positive_number(text, kTopK));
+    TRY(const std::optional<int64_t> top_k, positive_number(text, kTopK));
+    if (top_k) config.top_k = static_cast<uint32_t>(std::min<int64_t>(*top_k, UINT32_MAX));
     TRY(config.activation, first_text(text, kActivation));
     constexpr std::string_view kModelType[] = {"model_type"};
     TRY(config.model_type, first_text(text, kModelType));

@@ -19,7 +19,7 @@ struct ModelConfig {
     std::optional<int64_t> moe_intermediate_size;  // of an expert
     std::optional<int64_t> intermediate_size;      // of an expert in models of experts only
     std::optional<int64_t> expert_count;
-    std::optional<int64_t> top_k;
+    std::optional<uint32_t> top_k;
     std::optional<double> activation_limit;
     std::string activation;  // as written; empty: not said
     std::string model_type;

@@ -182,8 +182,11 @@ class LayerRun {
         for (int32_t i = 0; i < routing_.active_count && cost < end_cost; ++i) {
             const int32_t expert = routing_.active[static_cast<size_t>(i)];
             const int64_t each = block_cost(expert);
-            const int64_t begin = std::clamp<int64_t>(ceil_div(begin_cost - cost, each), 0, blocks);
-            const int64_t end = std::clamp<int64_t>(ceil_div(end_cost - cost, each), 0, blocks);
+            const auto first_at = [&](int64_t wanted) {
+                return std::min(ceil_div(std::max<int64_t>(0, wanted - cost), each), blocks);
+            };
+            const int64_t begin = first_at(begin_cost);
+            const int64_t end = first_at(end_cost);
             for (int64_t block = begin; block < end; ++block) gate_up_block(expert, block);
             cost += blocks * each;
         }
