@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four 32-bit elements in one vector register, as bits. Compilers lower it on every target, so
-// that code which moves fields about needs no instruction set of its own.
+// 32-bit elements by the register and by the cache line, as bits. Compilers lower it on every
+// target, so that code which moves fields about needs no instruction set of its own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -29,6 +30,17 @@ inline void transpose_four(const Four (&in)[4], Four (&out)[4]) noexcept {
     out[1] = __builtin_shufflevector(low_01, low_23, 2, 3, 6, 7);
     out[2] = __builtin_shufflevector(high_01, high_23, 0, 1, 4, 5);
     out[3] = __builtin_shufflevector(high_01, high_23, 2, 3, 6, 7);
+}
+
+inline constexpr int kLineWords = 16;  // 32-bit elements of one cache line
+
+// At most a line. Nearly always it is a whole one, and a copy of known size needs no call.
+inline void copy_line(const void* from, int64_t count, void* to) noexcept {
+    if (count == kLineWords) {
+        std::memcpy(to, from, sizeof(uint32_t) * kLineWords);
+    } else {
+        std::memcpy(to, from, sizeof(uint32_t) * static_cast<size_t>(count));
+    }
 }
 
 }  // namespace mmoe

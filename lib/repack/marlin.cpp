@@ -42,7 +42,7 @@ void load_line(const Canonical& strip, int64_t first_row, int64_t first_word,
     const int64_t count = std::min<int64_t>(words - first_word, kLineWords);
     if (rows < Map::kOutputs || count < kLineWords) std::memset(plain, 0, sizeof plain);
     for (int64_t n = 0; n < rows; ++n) {
-        std::copy_n(strip.codes.data() + (first_row + n) * words + first_word, count, plain[n]);
+        copy_line(strip.codes.data() + (first_row + n) * words + first_word, count, plain[n]);
     }
     to_quarters<Map>(plain, line);
 }

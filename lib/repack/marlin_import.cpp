@@ -32,8 +32,8 @@ void store_line(const MarlinLine<Map>& line, int64_t line_output, const StripRow
     const int64_t end = std::min(strip.first_output + strip.rows, line_output + Map::kOutputs);
     const int64_t count = std::min<int64_t>(words - first_word, kLineWords);
     for (int64_t output = begin; output < end; ++output) {
-        std::copy_n(plain[output - line_output], count,
-                    codes + (output - strip.first_output) * words + first_word);
+        copy_line(plain[output - line_output], count,
+                  codes + (output - strip.first_output) * words + first_word);
     }
 }
 

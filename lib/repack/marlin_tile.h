@@ -59,9 +59,7 @@ static_assert(MarlinTileMap<4, layout::MarlinTile::kK32N32>::quarters_are_alike(
 static_assert(MarlinTileMap<8, layout::MarlinTile::kK32N32>::quarters_are_alike());
 
 // Rows are read and written one cache line at a time, which is several tiles along the inputs.
-inline constexpr int kLineWords = 16;
-
-// Canonical words of one row of tiles: lane q of [n][word] is output n of quarter q.
+// Lane q of [n][word] is output n of quarter q.
 template <class Map>
 using MarlinLine = Four[Map::kQuarter][kLineWords];
 // The same in plain order: word of output n.

@@ -115,8 +115,8 @@ class AwqReader final : public Reader {
                 fill_tile(word, column, end_column, tile);
                 const int64_t copied = std::min<int64_t>(kBlock, words - word);
                 for (int64_t row = begin; row < end; ++row) {
-                    std::copy_n(tile.rows[row - tile_row], copied,
-                                codes + (row - first_row) * words + word);
+                    copy_line(tile.rows[row - tile_row], copied,
+                              codes + (row - first_row) * words + word);
                 }
             }
         }
@@ -133,8 +133,7 @@ class AwqReader final : public Reader {
         const int64_t columns = std::min<int64_t>(kBlock, end_column - column);
         if (inputs < kInputs || columns < kBlock) std::memset(tile.file, 0, sizeof tile.file);
         for (int64_t k = 0; k < inputs; ++k) {
-            std::copy_n(weight_ + (first_input + k) * file_columns_ + column, columns,
-                        tile.file[k]);
+            copy_line(weight_ + (first_input + k) * file_columns_ + column, columns, tile.file[k]);
         }
         for (int tile_column = 0; tile_column < columns; tile_column += 4) {
             for (int tile_word = 0; tile_word < kBlock; tile_word += 4) {
