@@ -9,8 +9,8 @@
 #include <numeric>
 
 #include "base/checked.h"
-#include "repack/marlin_tile.h"
-#include "repack/scale_store.h"
+#include "unpack/marlin_tile.h"
+#include "unpack/scale_memory.h"
 
 namespace mmoe {
 

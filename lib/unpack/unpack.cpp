@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "unpack/group_order.h"
+#include "unpack/marlin.h"
 #include "unpack/reader.h"
 #include "unpack/transpose.h"
 
@@ -31,9 +32,29 @@ std::unique_ptr<const Reader> make_reader(Format format, const ReaderShape& shap
         case Format::kAwq:
             return make_awq_reader(shape, tensors);
         case Format::kMarlin:
-            break;
+            break;  // no reader: unpack_marlin() makes the unpacker
     }
     return nullptr;
+}
+
+// A projection as a Marlin matrix of its own.
+MarlinShape marlin_shape(const QuantConfig& config, int64_t outputs, int64_t inputs,
+                         DType scale_dtype) {
+    return {.inputs = inputs,
+            .outputs = outputs,
+            .groups = inputs / config.group_size_for(inputs),
+            .bits = config.bits,
+            .asymmetric = config.asymmetric(),
+            .scale_type = scale_type_of(scale_dtype)};
+}
+
+ConstMarlinTensors marlin_tensors(const MarlinShape& shape, const ProjectionTensors& tensors) {
+    return {
+        {static_cast<const uint32_t*>(tensors.weight.data),
+         static_cast<size_t>(shape.weight_words())},
+        {static_cast<const uint8_t*>(tensors.scale.data), static_cast<size_t>(shape.scale_bytes())},
+        {static_cast<const uint32_t*>(tensors.zero_point.data),
+         static_cast<size_t>(shape.zero_point_words())}};
 }
 
 // Pieces of scratch memory for one strip.
@@ -141,17 +162,24 @@ class StripUnpacker final : public Unpacker {
 std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
                                  const TensorView& group_index) {
     if (config.order != Order::kGroup || group_index.absent()) return {};
+    const std::span<const int32_t> index(static_cast<const int32_t*>(group_index.data),
+                                         static_cast<size_t>(inputs));
+    if (config.format == Format::kMarlin) return {index.begin(), index.end()};
     const int64_t group_size = config.group_size_for(inputs);
-    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
-                                          static_cast<size_t>(inputs));
-    if (is_plain_order(groups, group_size)) return {};
-    return group_order(groups, group_size);
+    if (is_plain_order(index, group_size)) return {};
+    return group_order(index, group_size);
 }
 
 Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, int64_t outputs,
                                                    int64_t inputs, const ProjectionTensors& tensors,
                                                    int64_t max_rows,
                                                    std::shared_ptr<const Allocator> allocator) {
+    if (config.format == Format::kMarlin) {
+        const MarlinShape shape = marlin_shape(config, outputs, inputs, tensors.scale.dtype);
+        return unpack_marlin(shape,
+                             {0, outputs, inputs, input_order(config, inputs, tensors.group_index)},
+                             marlin_tensors(shape, tensors), max_rows, std::move(allocator));
+    }
     const int64_t group_size = config.group_size_for(inputs);
     const ReaderShape shape{.outputs = outputs,
                             .inputs = inputs,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Marlin matrices back to the canonical form, in strips: what other programs have repacked can be
-// given to every store, and what we packed can be read again.
+// Row of tiles by row of tiles, as repack packs them; then the permuted rows of scales and zero
+// points.
 #include <algorithm>
 #include <cinttypes>
 #include <cstddef>
 
 #include "base/checked.h"
-#include "repack/marlin.h"
-#include "repack/marlin_tile.h"
-#include "repack/scale_store.h"
+#include "unpack/marlin.h"
+#include "unpack/marlin_tile.h"
+#include "unpack/scale_memory.h"
 
 namespace mmoe {
 
@@ -69,14 +69,14 @@ void unpack_weights(const MarlinShape& shape, const StripRows& strip, const uint
 
 class MarlinUnpacker final : public Unpacker {
   public:
-    MarlinUnpacker(const MarlinShape& shape, const MarlinRows& rows,
-                   const ConstMarlinTensors& tensors, Buffer scratch, int64_t max_rows)
-        : shape_(shape), rows_(rows), tensors_(tensors), scratch_(std::move(scratch)) {
-        constants_.columns = rows.columns;
-        constants_.group_size = shape.groups == 1 ? rows.columns : shape.inputs / shape.groups;
+    MarlinUnpacker(const MarlinShape& shape, MarlinRows rows, const ConstMarlinTensors& tensors,
+                   Buffer scratch, int64_t max_rows)
+        : shape_(shape), rows_(std::move(rows)), tensors_(tensors), scratch_(std::move(scratch)) {
+        constants_.columns = rows_.columns;
+        constants_.group_size = shape.groups == 1 ? rows_.columns : shape.inputs / shape.groups;
         constants_.bits = shape.bits;
         constants_.scale_type = shape.scale_type;
-        constants_.order = rows.order;
+        constants_.order = rows_.order;
         codes_ = reinterpret_cast<uint32_t*>(scratch_.data());
         scales_ = reinterpret_cast<float*>(codes_ + max_rows * constants_.words_per_row());
         zero_points_ = reinterpret_cast<uint8_t*>(scales_ + max_rows * constants_.groups());
@@ -165,7 +165,7 @@ Status check_rows(const MarlinShape& shape, const MarlinRows& rows) {
 
 }  // namespace
 
-Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, const MarlinRows& rows,
+Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, MarlinRows rows,
                                                 const ConstMarlinTensors& tensors, int64_t max_rows,
                                                 std::shared_ptr<const Allocator> allocator) {
     TRY(check_shape(shape));
@@ -182,8 +182,8 @@ Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, const 
     }
     TRY(Buffer scratch,
         Buffer::create(std::move(allocator), static_cast<uint64_t>(*bytes), "unpack scratch"));
-    return std::unique_ptr<Unpacker>(
-        std::make_unique<MarlinUnpacker>(shape, rows, tensors, std::move(scratch), max_rows));
+    return std::unique_ptr<Unpacker>(std::make_unique<MarlinUnpacker>(
+        shape, std::move(rows), tensors, std::move(scratch), max_rows));
 }
 
 }  // namespace mmoe

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of room repack: one Marlin tile from canonical words and back, four words at a time.
+// One Marlin tile from canonical words and back, four words at a time.
 //
 // A tile's outputs fall into four quarters, and the words of one group - four words, one a quarter
 // - hold the same inputs of four outputs a quarter apart. So a vector register takes one canonical
