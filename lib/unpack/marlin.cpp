@@ -6,8 +6,10 @@
 #include <cstddef>
 
 #include "base/checked.h"
+#include "unpack/fields.h"
 #include "unpack/marlin.h"
 #include "unpack/marlin_tile.h"
+#include "unpack/row_memory.h"
 #include "unpack/scale_memory.h"
 
 namespace mmoe {
@@ -70,36 +72,23 @@ void unpack_weights(const MarlinShape& shape, const StripRows& strip, const uint
 class MarlinUnpacker final : public Unpacker {
   public:
     MarlinUnpacker(const MarlinShape& shape, MarlinRows rows, const ConstMarlinTensors& tensors,
-                   Buffer scratch, int64_t max_rows)
-        : shape_(shape), rows_(std::move(rows)), tensors_(tensors), scratch_(std::move(scratch)) {
-        constants_.columns = rows_.columns;
-        constants_.group_size = shape.groups == 1 ? rows_.columns : shape.inputs / shape.groups;
-        constants_.bits = shape.bits;
-        constants_.scale_type = shape.scale_type;
-        constants_.order = rows_.order;
-        codes_ = reinterpret_cast<uint32_t*>(scratch_.data());
-        scales_ = reinterpret_cast<float*>(codes_ + max_rows * constants_.words_per_row());
-        zero_points_ = reinterpret_cast<uint8_t*>(scales_ + max_rows * constants_.groups());
-    }
+                   RowMemory memory)
+        : shape_(shape), rows_(std::move(rows)), tensors_(tensors), memory_(std::move(memory)) {}
 
     Canonical strip(int64_t first_row, int64_t rows) override {
         const StripRows where{rows_.first_output + first_row, rows, rows_.columns};
         with_marlin_tile(shape_.bits, shape_.tile, [&]<int bits, layout::MarlinTile tile>() {
-            unpack_weights<bits, tile>(shape_, where, tensors_.weight.data(), codes_);
+            unpack_weights<bits, tile>(shape_, where, tensors_.weight.data(), memory_.codes(0));
         });
         read_group_values(where);
-        Canonical strip = constants_;
-        strip.rows = rows;
-        strip.codes = {codes_, static_cast<size_t>(rows * constants_.words_per_row())};
-        const auto group_values = static_cast<size_t>(rows * constants_.groups());
-        strip.scales = {scales_, group_values};
-        if (shape_.asymmetric) strip.zero_points = {zero_points_, group_values};
+        Canonical strip = memory_.view(0, rows);
+        strip.order = rows_.order;
         return strip;
     }
 
   private:
     void read_group_values(const StripRows& where) {
-        const int64_t groups = constants_.groups();
+        const int64_t groups = memory_.shape().groups();
         const int fields = 32 / shape_.bits;
         for (int64_t row = 0; row < where.rows; ++row) {
             const int64_t output = where.first_output + row;
@@ -107,13 +96,13 @@ class MarlinUnpacker final : public Unpacker {
             const auto zero_place =
                 layout::marlin_zero_point_place(output, shape_.bits, shape_.tile);
             for (int64_t group = 0; group < groups; ++group) {
-                scales_[row * groups + group] = load_scale(shape_.scale_type, tensors_.scale.data(),
-                                                           group * shape_.outputs + scale_place);
+                memory_.scales(row)[group] = load_scale(shape_.scale_type, tensors_.scale.data(),
+                                                        group * shape_.outputs + scale_place);
                 if (!shape_.asymmetric) continue;
                 const uint32_t word = tensors_.zero_point[static_cast<size_t>(
                     group * (shape_.outputs / fields) + zero_place.word)];
-                zero_points_[row * groups + group] = static_cast<uint8_t>(
-                    (word >> (shape_.bits * zero_place.field)) & ((1u << shape_.bits) - 1));
+                memory_.zero_points(row)[group] =
+                    static_cast<uint8_t>(field(word, zero_place.field, shape_.bits));
             }
         }
     }
@@ -121,11 +110,7 @@ class MarlinUnpacker final : public Unpacker {
     MarlinShape shape_;
     MarlinRows rows_;
     ConstMarlinTensors tensors_;
-    Buffer scratch_;
-    Canonical constants_;
-    uint32_t* codes_;
-    float* scales_;
-    uint8_t* zero_points_;
+    RowMemory memory_;  // of one strip
 };
 
 Status check_size(const char* name, int64_t expected, size_t got) {
@@ -173,17 +158,15 @@ Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, Marlin
     TRY(check_size("weight", shape.weight_words(), tensors.weight.size()));
     TRY(check_size("scale bytes", shape.scale_bytes(), tensors.scale.size()));
     TRY(check_size("zero point", shape.zero_point_words(), tensors.zero_point.size()));
-    const int64_t row_bytes =
-        ceil_div(rows.columns, int64_t{32 / shape.bits}) * 4 + shape.groups * int64_t{4 + 1};
-    const auto bytes = checked_mul(max_rows, row_bytes);
-    if (!bytes) {
-        return Status::error(Code::kOutOfMemory,
-                             "unpack scratch: more bytes than 63 bits can count");
-    }
-    TRY(Buffer scratch,
-        Buffer::create(std::move(allocator), static_cast<uint64_t>(*bytes), "unpack scratch"));
-    return std::unique_ptr<Unpacker>(std::make_unique<MarlinUnpacker>(
-        shape, std::move(rows), tensors, std::move(scratch), max_rows));
+    Canonical strip;
+    strip.columns = rows.columns;
+    strip.group_size = shape.groups == 1 ? rows.columns : shape.inputs / shape.groups;
+    strip.bits = shape.bits;
+    strip.scale_type = shape.scale_type;
+    const RowMemory::Pieces pieces{.zero_points = shape.asymmetric};
+    TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
+    return std::unique_ptr<Unpacker>(
+        std::make_unique<MarlinUnpacker>(shape, std::move(rows), tensors, std::move(memory)));
 }
 
 }  // namespace mmoe
