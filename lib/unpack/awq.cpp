@@ -68,8 +68,9 @@ void turn_squares(int word, int column, Tile<bits>& tile) {
         Four rows[4];
         transpose_four({squares[0][index], squares[1][index], squares[2][index], squares[3][index]},
                        rows);
-        for (int i = 0; i < 4; ++i)
+        for (int i = 0; i < 4; ++i) {
             store_four(rows[i], &tile.rows[(column + i) * kFields + n][word]);
+        }
     }
 }
 

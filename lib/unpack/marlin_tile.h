@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include "base/four.h"
@@ -27,7 +26,6 @@ struct MarlinTileMap {
     static constexpr int kQuarter = kOutputs / 4;        // outputs
     static constexpr int kStep = bits / 4;  // from the word of one quarter to that of the next
     static constexpr int kGroups = kWords / 4;
-    static constexpr uint32_t kMask = (1u << bits) - 1;
 
     // Word of group `group` that belongs to the first quarter.
     [[nodiscard]] static constexpr int first_word(int group) noexcept {

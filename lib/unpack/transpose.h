@@ -35,8 +35,9 @@ void store_transposed(const Block<T>& block, int64_t rows, int64_t columns, T* o
             transpose_four({load_four(&block[row][column]), load_four(&block[row + 1][column]),
                             load_four(&block[row + 2][column]), load_four(&block[row + 3][column])},
                            turned);
-            for (int i = 0; i < 4; ++i)
+            for (int i = 0; i < 4; ++i) {
                 store_four(turned[i], out + (column + i) * out_stride + row);
+            }
         }
     }
 }
