@@ -17,7 +17,8 @@
 namespace mmoe {
 
 // The tensors of one linear layer of one expert; absent ones have null data. Data is aligned to
-// its element.
+// its element. In the Marlin format each projection is a matrix of its own, for 16-bit activations,
+// and the group index is the order in which the inputs have been sorted.
 struct ProjectionTensors {
     TensorView weight;
     TensorView scale;
@@ -69,7 +70,8 @@ class Unpacker {
                                                     int64_t max_rows,
                                                     std::shared_ptr<const Allocator> allocator);
     virtual ~Unpacker() = default;
-    // Rows [first_row, first_row + rows); the views are valid until the next call.
+    // Rows [first_row, first_row + rows); the views are valid until the next call. Strips that
+    // are a multiple of 128 rows are read fastest: whole cache lines in every format.
     virtual Canonical strip(int64_t first_row, int64_t rows) = 0;
 };
 
