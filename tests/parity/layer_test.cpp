@@ -21,11 +21,12 @@ struct Mode {
     mmoe_precision precision;
     bool wide_output;  // f32; else as the hidden states
     double tolerance;
+    double with_outliers;  // tolerance where an outlier sets the fixed-point step of its group
 };
 constexpr Mode kModes[] = {
-    {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4},  // 16-bit activations
-    {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5},      // fp32 sums of some 1000 products
-    {"default", MMOE_PRECISION_DEFAULT, false, 3e-3},          // the output's rounding, 2^-9
+    {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4, 3e-4},  // 16-bit activations
+    {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5, 1e-5},  // fp32 sums of some 1000 products
+    {"default", MMOE_PRECISION_DEFAULT, false, 3e-3, 3e-3},      // the output's rounding, 2^-9
 };
 
 // Who runs the tasks. 0 threads: the caller's parallel_for.
@@ -224,9 +225,10 @@ std::vector<uint8_t> run_mode(Problem& problem, mmoe_context* context,
         all_bits.insert(all_bits.end(), bits.begin(), bits.end());
     }
     const double error = mmoe::oracle::relative_error(sum, problem.want);
-    if (!(error <= mode.tolerance)) {
+    const double allowed = spec.outlier_factor > 1 ? mode.with_outliers : mode.tolerance;
+    if (!(error <= allowed)) {
         fail_msg("%s: %s: relative error %.3g, allowed %.3g", spec.name, where.c_str(), error,
-                 mode.tolerance);
+                 allowed);
     }
     return all_bits;
 }
