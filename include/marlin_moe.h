@@ -127,7 +127,7 @@ enum {
 
 /** What went wrong. Owned by the caller; 256 bytes; a zeroed one is valid. */
 typedef struct mmoe_error {
-    uint32_t struct_size; /**< `sizeof(mmoe_error)`; 0 is read as 256. */
+    uint32_t struct_size; /**< `sizeof(mmoe_error)`; 0 or above 65536 is read as 256. */
     mmoe_status status;   /**< What the call returned. */
     int32_t os_errno;     /**< `errno` of a refused system call, else 0. */
     int32_t cuda_error;   /**< `cudaError_t` of a failed CUDA call, else 0. */

@@ -43,7 +43,7 @@ void fill_error(const Status& status, mmoe_error* error) noexcept {
     filled.cuda_error = status.cuda_error();
     filled.file_offset = status.file_offset();
     std::memcpy(filled.message, status.message(), std::strlen(status.message()));
-    if (size == 0) {
+    if (size == 0 || size > kLargestStructBytes) {
         std::memcpy(error, &filled, sizeof filled);
         return;
     }
@@ -59,10 +59,11 @@ Status require_not_null(const void* pointer, const char* name) noexcept {
     return Status::error(Code::kNullPointer, "%s: must not be NULL", name);
 }
 
-Status struct_too_small(const char* name, uint32_t size, size_t expected) noexcept {
+Status check_struct_size(const char* name, uint32_t size, size_t first_size) noexcept {
+    if (size >= first_size && size <= kLargestStructBytes) return {};
     return Status::error(Code::kStructSize,
-                         "%s->struct_size: expected at least %zu, got %u; set it to sizeof", name,
-                         expected, size);
+                         "%s->struct_size: expected %zu to %u, got %u; set it to sizeof", name,
+                         first_size, kLargestStructBytes, size);
 }
 
 Status struct_has_unknown_members(const char* name, uint32_t size, size_t known) noexcept {

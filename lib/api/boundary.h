@@ -25,7 +25,10 @@ mmoe_status call(mmoe_error* error, Body&& body) noexcept {
 }
 
 Status require_not_null(const void* pointer, const char* name) noexcept;
-Status struct_too_small(const char* name, uint32_t size, size_t expected) noexcept;
+
+// More than any structure will ever have: what an uninitialised `struct_size` usually exceeds.
+inline constexpr uint32_t kLargestStructBytes = 1U << 16;
+Status check_struct_size(const char* name, uint32_t size, size_t first_size) noexcept;
 Status struct_has_unknown_members(const char* name, uint32_t size, size_t known) noexcept;
 
 // Copies the caller's options. `first_size` is the structure's size when it first appeared: a
@@ -35,7 +38,7 @@ Status read_options(const Options* given, const char* name, size_t first_size, O
     std::memset(out, 0, sizeof *out);
     if (given == nullptr) return {};
     const uint32_t size = given->struct_size;
-    if (size < first_size) return struct_too_small(name, size, first_size);
+    TRY(check_struct_size(name, size, first_size));
     const auto* bytes = reinterpret_cast<const unsigned char*>(given);
     for (size_t i = sizeof *out; i < size; ++i) {
         if (bytes[i] != 0) return struct_has_unknown_members(name, size, sizeof *out);
@@ -47,10 +50,7 @@ Status read_options(const Options* given, const char* name, size_t first_size, O
 // Checks a structure that is to be filled, before the work is done.
 template <class Output>
 Status check_output(const Output* given, const char* name, size_t first_size) {
-    if (given->struct_size < first_size) {
-        return struct_too_small(name, given->struct_size, first_size);
-    }
-    return {};
+    return check_struct_size(name, given->struct_size, first_size);
 }
 
 // Fills it: as much as fits, zeros in what we do not know, `struct_size` as the caller set it.

@@ -100,12 +100,15 @@ class Pool final : public Parallel {
             return;
         }
         const std::lock_guard lock(run_mutex_);
-        task_.store(task, std::memory_order_relaxed);
-        task_data_.store(task_data, std::memory_order_relaxed);
-        task_count_.store(task_count, std::memory_order_relaxed);
+        // Closed before the task changes: a worker that still holds a ticket of the last loop
+        // and reads the new task or count (release, acquire) can then no longer claim with it.
+        const uint64_t closed = ticket_.load(std::memory_order_relaxed) | kClosedIndex;
+        ticket_.store(closed, std::memory_order_relaxed);
+        task_.store(task, std::memory_order_release);
+        task_data_.store(task_data, std::memory_order_release);
+        task_count_.store(task_count, std::memory_order_release);
         finished_.store(0, std::memory_order_relaxed);
-        const uint64_t generation =
-            (ticket_.load(std::memory_order_relaxed) / kGenerationStep + 1) * kGenerationStep;
+        const uint64_t generation = closed + 1;
         ticket_.store(generation, std::memory_order_release);
         ticket_.notify_all();
 
@@ -118,6 +121,7 @@ class Pool final : public Parallel {
 
   private:
     static constexpr uint64_t kGenerationStep = uint64_t{1} << 32;
+    static constexpr uint64_t kClosedIndex = kGenerationStep - 1;  // no task has it
 
     class SignalsBlocked {
       public:
@@ -142,9 +146,9 @@ class Pool final : public Parallel {
         uint64_t ticket = ticket_.load(std::memory_order_acquire);
         while ((ticket & ~(kGenerationStep - 1)) == generation) {
             // Read before the claim; another loop may overwrite them, but then the claim fails.
-            const Task task = task_.load(std::memory_order_relaxed);
-            void* const data = task_data_.load(std::memory_order_relaxed);
-            const uint32_t count = task_count_.load(std::memory_order_relaxed);
+            const Task task = task_.load(std::memory_order_acquire);
+            void* const data = task_data_.load(std::memory_order_acquire);
+            const uint32_t count = task_count_.load(std::memory_order_acquire);
             const auto index = static_cast<uint32_t>(ticket);
             if (index >= count) return;
             if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,

@@ -2,7 +2,6 @@
 #include "checkpoint/layer_dimensions.h"
 
 #include <array>
-#include <cstring>
 
 #include "base/checked.h"
 #include "checkpoint/text.h"
@@ -85,22 +84,29 @@ class DimensionReader {
         return contradiction(part, "what fits " + shape_text(packed, 2) + " packed words", found);
     }
 
-    // The last two numbers: of [N, K], or of [E, N, K] where all experts are in one tensor.
+    // The last two numbers: of [N, K], or of [E, N, K] where all experts are in one tensor. Most
+    // writers store 64 bits each; Kimi-K2-Thinking stores 32.
     Result<Dimensions> read_shape(Part part) const {
         TRY(const TensorEntry* const shape, view_.expect(0, part, Slot::kShape));
-        constexpr int64_t kMaxNumbers = 3;
-        if (shape->rank != 1 || shape->shape[0] < 2 || shape->shape[0] > kMaxNumbers ||
-            shape->dtype != DType::kI64) {
+        const bool wide = shape->dtype == DType::kI64;
+        if (shape->rank != 1 || shape->shape[0] < 2 || shape->shape[0] > 3 ||
+            (!wide && shape->dtype != DType::kI32)) {
             return Status::error(Code::kBadData, "%s: expected I64 [2] or [3], got %s %s",
                                  printable(shape->name).c_str(), dtype_name(shape->dtype),
                                  shape_text(shape->shape, shape->rank).c_str());
         }
-        std::array<uint8_t, kMaxNumbers * sizeof(int64_t)> bytes = {};
-        TRY(view_.checkpoint().read(*shape, 0, std::span(bytes).first(shape->byte_count)));
-        std::array<int64_t, kMaxNumbers> numbers = {};
-        std::memcpy(numbers.data(), bytes.data(), sizeof numbers);
-        const auto last = static_cast<size_t>(shape->shape[0] - 1);
-        return Dimensions{numbers[last - 1], numbers[last]};
+        const auto last = static_cast<uint64_t>(shape->shape[0] - 1);
+        if (wide) return read_numbers<int64_t>(*shape, last - 1);
+        return read_numbers<int32_t>(*shape, last - 1);
+    }
+
+    // Outputs at `index`, then inputs.
+    template <class Number>
+    Result<Dimensions> read_numbers(const TensorEntry& shape, uint64_t index) const {
+        std::array<Number, 2> numbers = {};
+        TRY(view_.checkpoint().read(shape, index * sizeof(Number),
+                                    {reinterpret_cast<uint8_t*>(numbers.data()), sizeof numbers}));
+        return Dimensions{numbers[0], numbers[1]};
     }
 
     const LayerView& view_;

@@ -40,8 +40,8 @@ std::string_view LayerView::module_of(int64_t set, Part part) const noexcept {
 
 Status LayerView::missing(int64_t set, Part part, Slot slot) const {
     const std::string experts = tensors_.fused() ? "" : " expert " + std::to_string(set) + ":";
-    return Status::error(Code::kMissingTensor, "%s:%s expected a %s %s, got none", prefix().c_str(),
-                         experts.c_str(), part_name(part), slot_name(slot));
+    return Status::error(Code::kMissingTensor, "%s:%s %s %s: expected a tensor, got none",
+                         prefix().c_str(), experts.c_str(), part_name(part), slot_name(slot));
 }
 
 Status LayerView::unexpected(int64_t set, Part part, Slot slot, const char* why) const {

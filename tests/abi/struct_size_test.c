@@ -2,9 +2,10 @@
 /* The rule of option structures, through every function that takes or fills one. Structures lie
  * in memory of exactly struct_size bytes (and a canary), so that a sanitizer sees a step too far.
  *
- *     given     0 or less than version 1: refused    version 1: accepted
+ *     given     0, less than version 1, or more than 64 KiB: refused; version 1: accepted
  *               longer, the rest zero: accepted      longer, the rest not zero: refused
- *     filled    0 or less than version 1: refused    longer: the rest is zeroed */
+ *     filled    0, less than version 1, or more than 64 KiB: refused
+ *               longer: the rest is zeroed */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,6 +93,25 @@ static mmoe_status take_bundle_options_load(struct TinyLayer* tiny, void* memory
     return status;
 }
 
+static mmoe_status take_bundle_options_start(struct TinyLayer* tiny, void* memory) {
+    mmoe_load* out = NULL;
+    const mmoe_status status =
+        mmoe_load_start(tiny->context, tiny->checkpoint, 0, memory, &out, &last_error);
+    mmoe_load_destroy(out);
+    return status;
+}
+
+static const char kSavedPath[] = MMOE_TEST_SCRATCH "/struct_size_test_saved_bundle";
+
+static mmoe_status take_bundle_open_options(struct TinyLayer* tiny, void* memory) {
+    assert_int_equal(mmoe_bundle_save(tiny->sealed, kSavedPath, NULL), MMOE_OK);
+    mmoe_bundle* out = NULL;
+    const mmoe_status status =
+        mmoe_bundle_open(tiny->context, kSavedPath, memory, &out, &last_error);
+    mmoe_bundle_destroy(out);
+    return status;
+}
+
 static mmoe_status take_executor_options_plan(struct TinyLayer* tiny, void* memory) {
     mmoe_memory_plan plan = {.struct_size = sizeof plan};
     return mmoe_executor_plan(tiny->context, tiny->config, &tiny->layer, memory, &plan,
@@ -153,6 +173,15 @@ static mmoe_status fill_executor_plan(struct TinyLayer* tiny, void* memory) {
                               memory, &last_error);
 }
 
+static mmoe_status fill_load_progress(struct TinyLayer* tiny, void* memory) {
+    mmoe_load* load = NULL;
+    assert_int_equal(mmoe_load_start(tiny->context, tiny->checkpoint, 0, NULL, &load, NULL),
+                     MMOE_OK);
+    const mmoe_status status = mmoe_load_poll(load, memory, &last_error);
+    mmoe_load_destroy(load);
+    return status;
+}
+
 static mmoe_status fill_layer_of_bundle(struct TinyLayer* tiny, void* memory) {
     return mmoe_bundle_info(tiny->sealed, memory, NULL, &last_error);
 }
@@ -188,10 +217,18 @@ static void expect_status(const struct SizeRow* row, const char* what, mmoe_stat
     }
 }
 
+/* What an uninitialised structure may say of itself. */
+static const uint32_t kImplausible = 0xDEADBEEF;
+
+/* Memory for a structure that says that it has `struct_size` bytes. */
+static uint32_t memory_for(uint32_t struct_size, uint32_t least_bytes) {
+    return struct_size == kImplausible || struct_size < least_bytes ? least_bytes : struct_size;
+}
+
 /* One call with a given structure of `struct_size` bytes, one of them dirty. */
 static mmoe_status give(struct TinyLayer* tiny, const struct SizeRow* row, uint32_t struct_size,
                         uint32_t dirty_byte) {
-    const uint32_t memory_bytes = struct_size > row->size_bytes ? struct_size : row->size_bytes;
+    const uint32_t memory_bytes = memory_for(struct_size, row->size_bytes);
     unsigned char* memory = guarded(memory_bytes);
     memcpy(memory, row->example, row->size_bytes);
     write_struct_size(memory, struct_size);
@@ -203,9 +240,9 @@ static mmoe_status give(struct TinyLayer* tiny, const struct SizeRow* row, uint3
 
 static void check_given(struct TinyLayer* tiny, const struct SizeRow* row) {
     const uint32_t size = row->size_bytes, longer = size + kTailBytes;
-    const uint32_t short_sizes[] = {0, 4, size - 1};
-    for (int i = 0; i < 3; ++i) {
-        expect_status(row, "too small", MMOE_ERR_STRUCT_SIZE, give(tiny, row, short_sizes[i], 0));
+    const uint32_t wrong_sizes[] = {0, 4, size - 1, kImplausible};
+    for (int i = 0; i < 4; ++i) {
+        expect_status(row, "wrong size", MMOE_ERR_STRUCT_SIZE, give(tiny, row, wrong_sizes[i], 0));
     }
     expect_status(row, "version 1", MMOE_OK, give(tiny, row, size, 0));
     expect_status(row, "zero tail", MMOE_OK, give(tiny, row, longer, 0));
@@ -217,13 +254,14 @@ static void check_given(struct TinyLayer* tiny, const struct SizeRow* row) {
 
 static void check_filled(struct TinyLayer* tiny, const struct SizeRow* row) {
     const uint32_t size = row->size_bytes;
-    const uint32_t sizes[] = {0, 4, size - 1, size, size + kTailBytes};
-    for (int i = 0; i < 5; ++i) {
-        const uint32_t memory_bytes = sizes[i] < 4 ? 4 : sizes[i];
+    const uint32_t sizes[] = {0, 4, size - 1, kImplausible, size, size + kTailBytes};
+    for (int i = 0; i < 6; ++i) {
+        const int refused = sizes[i] < size || sizes[i] == kImplausible;
+        const uint32_t memory_bytes = memory_for(sizes[i], 4);
         unsigned char* memory = guarded(memory_bytes);
         for (uint32_t byte = size; byte < memory_bytes; ++byte) memory[byte] = kCanary;
         write_struct_size(memory, sizes[i]);
-        expect_status(row, "to be filled", sizes[i] < size ? MMOE_ERR_STRUCT_SIZE : MMOE_OK,
+        expect_status(row, "to be filled", refused ? MMOE_ERR_STRUCT_SIZE : MMOE_OK,
                       row->call(tiny, memory));
         for (uint32_t byte = size; byte < memory_bytes; ++byte) {
             if (memory[byte] != 0) fail_msg("%s: byte %u of the tail is not zero", row->name, byte);
@@ -241,6 +279,7 @@ static void given_structures_follow_the_rule(void** state) {
     const mmoe_quant_fields fields = {.bits = 4, .group_size = 32};
     const mmoe_checkpoint_options checkpoint_options = {0};
     const mmoe_bundle_options bundle_options = {0};
+    const mmoe_bundle_open_options open_options = {0};
     const mmoe_run_args args = tiny_run_args();
     const mmoe_route_args route_args = tiny_route_args();
     const mmoe_layer layer = tiny->layer;
@@ -257,6 +296,8 @@ static void given_structures_follow_the_rule(void** state) {
         {"mmoe_bundle_plan", take_bundle_options_plan, sizeof bundle_options, &bundle_options},
         {"mmoe_bundle_create", take_bundle_options_create, sizeof bundle_options, &bundle_options},
         {"mmoe_bundle_load", take_bundle_options_load, sizeof bundle_options, &bundle_options},
+        {"mmoe_load_start", take_bundle_options_start, sizeof bundle_options, &bundle_options},
+        {"mmoe_bundle_open", take_bundle_open_options, sizeof open_options, &open_options},
         {"mmoe_executor_plan", take_executor_options_plan, sizeof executor_options,
          &executor_options},
         {"mmoe_executor_create", take_executor_options_create, sizeof executor_options,
@@ -278,6 +319,7 @@ static void filled_structures_follow_the_rule(void** state) {
         {"mmoe_support_query", fill_support, sizeof(mmoe_support), NULL},
         {"mmoe_bundle_plan", fill_bundle_plan, sizeof(mmoe_memory_plan), NULL},
         {"mmoe_executor_plan", fill_executor_plan, sizeof(mmoe_memory_plan), NULL},
+        {"mmoe_load_poll", fill_load_progress, sizeof(mmoe_load_progress), NULL},
         {"mmoe_bundle_info layer", fill_layer_of_bundle, sizeof(mmoe_layer), NULL},
         {"mmoe_bundle_info description", fill_bundle_description, sizeof(mmoe_bundle_description),
          NULL},
@@ -288,9 +330,10 @@ static void filled_structures_follow_the_rule(void** state) {
 /* An error is filled as far as it reaches, and never makes a call fail. */
 static void errors_are_filled_as_far_as_they_reach(void** state) {
     (void)state;
-    const uint32_t sizes[] = {0, 24, 255, 256, 256 + kTailBytes};
+    const uint32_t sizes[] = {0, 24, 255, 256, 256 + kTailBytes, kImplausible};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
-        const uint32_t memory_bytes = sizes[i] == 0 ? 256 : sizes[i];
+        const int whole = sizes[i] == 0 || sizes[i] == kImplausible;
+        const uint32_t memory_bytes = whole ? 256 : sizes[i];
         unsigned char* memory = guarded(memory_bytes);
         for (uint32_t byte = 256; byte < memory_bytes; ++byte) memory[byte] = kCanary;
         write_struct_size(memory, sizes[i]);

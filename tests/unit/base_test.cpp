@@ -100,6 +100,20 @@ void every_task_runs_once(void**) {
     }
 }
 
+// A worker that is late for the last of few tasks must not take one of the next, larger loop.
+void short_loops_do_not_run_into_each_other(void**) {
+    constexpr uint32_t kLargest = 15;
+    auto parallel = Parallel::create(7, nullptr, nullptr).value();
+    assert_true(parallel->start().ok());
+    std::vector<std::atomic<int>> ran(kLargest + 1);
+    for (int repeat = 0; repeat < 200000; ++repeat) {
+        const uint32_t tasks = repeat % 2 == 0 ? 2 : kLargest;
+        for (std::atomic<int>& count : ran) count = 0;
+        parallel->run(tasks, [&](uint32_t i) { ran[std::min(i, kLargest)].fetch_add(1); });
+        for (uint32_t i = 0; i <= kLargest; ++i) assert_int_equal(ran[i], i < tasks ? 1 : 0);
+    }
+}
+
 void loops_of_several_threads_take_turns(void**) {
     auto parallel = Parallel::create(3, nullptr, nullptr).value();
     assert_true(parallel->start().ok());
@@ -217,6 +231,7 @@ int main() {
         cmocka_unit_test(checked_arithmetic_knows_its_borders),
         cmocka_unit_test(buffers_are_aligned_and_refuse_the_impossible),
         cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(short_loops_do_not_run_into_each_other),
         cmocka_unit_test(loops_of_several_threads_take_turns),
         cmocka_unit_test(idle_workers_wake_again),
         cmocka_unit_test(the_callers_loop_is_used),
