@@ -119,6 +119,17 @@ mmoe_bundle* tiny_complete_bundle(const struct TinyLayer* tiny) {
     return bundle;
 }
 
+uint32_t tiny_expert_tensors(mmoe_expert_tensor* tensors) {
+    uint32_t count = 0;
+    for (int l = 0; l < kLinearCount; ++l) {
+        for (int p = 0; p < kPartCount; ++p) {
+            tensors[count++] = (mmoe_expert_tensor){kLinears[l].projection, kParts[p].role,
+                                                    part_tensor(&kLinears[l], &kParts[p])};
+        }
+    }
+    return count;
+}
+
 mmoe_run_args tiny_run_args(void) {
     static float hidden[kTinyHidden], output[kTinyHidden], weight;
     static int32_t id;
