@@ -125,17 +125,6 @@ mmoe_bundle* tiny_complete_bundle(const struct TinyLayer* tiny) {
     return bundle;
 }
 
-uint32_t tiny_expert_tensors(mmoe_expert_tensor* tensors) {
-    uint32_t count = 0;
-    for (int l = 0; l < kLinearCount; ++l) {
-        for (int p = 0; p < kPartCount; ++p) {
-            tensors[count++] = (mmoe_expert_tensor){kLinears[l].projection, kParts[p].role,
-                                                    part_tensor(&kLinears[l], &kParts[p])};
-        }
-    }
-    return count;
-}
-
 mmoe_run_args tiny_run_args(void) {
     static float hidden[kTinyHidden], output[kTinyHidden], weight;
     static int32_t id;
@@ -163,7 +152,8 @@ static mmoe_status make_objects(struct TinyLayer* tiny, mmoe_error* error) {
     const mmoe_quant_fields fields = {.struct_size = sizeof fields,
                                       .bits = 4,
                                       .group_size = kTinyGroup,
-                                      .symmetry = MMOE_ASYMMETRIC};
+                                      .symmetry = MMOE_ASYMMETRIC,
+                                      .scale_dtype = MMOE_DTYPE_BF16};
     mmoe_status status = mmoe_context_create(&cpu, &tiny->context, error);
     if (status == MMOE_OK) status = mmoe_quant_config_create(&fields, &tiny->config, error);
     if (status == MMOE_OK) {

@@ -29,9 +29,6 @@ const char* tiny_checkpoint_path(void);
 /* A new bundle that has every tensor and is not sealed. */
 mmoe_bundle* tiny_complete_bundle(const struct TinyLayer* tiny);
 
-/* Fills room for 9 with every tensor of expert 0; returns their number. */
-uint32_t tiny_expert_tensors(mmoe_expert_tensor* tensors);
-
 /* Valid operands for one token; the memory is static. */
 mmoe_run_args tiny_run_args(void);
 mmoe_route_args tiny_route_args(void);
