@@ -32,6 +32,7 @@ __attribute__((target("avx2"))) void read_all(const uint8_t* memory, size_t byte
 
 __attribute__((target("avx512f,avx512bf16"))) void multiply_bf16(int64_t steps) {
     __m512 sums[16] = {};
+    for (__m512& sum : sums) asm volatile("" : "+v"(sum));  // or equal sums would be one
     __m512i bits = _mm512_set1_epi32(0x3F803F80);
     for (int64_t step = 0; step < steps; ++step) {
         asm volatile("" : "+v"(bits));
