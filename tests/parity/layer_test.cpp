@@ -23,7 +23,7 @@ struct Mode {
     double tolerance;
 };
 constexpr Mode kModes[] = {
-    {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4},  // 16-bit activations
+    {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 2e-4},  // 1e-4 a GEMM: 16-bit fixed point
     {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5},      // fp32 sums of some 1000 products
     {"default", MMOE_PRECISION_DEFAULT, false, 3e-3},          // the output's rounding, 2^-9
 };
