@@ -133,6 +133,18 @@ void records_follow_the_formula_and_come_back(void**) {
     }
 }
 
+void pieces_may_be_left_out(void**) {
+    std::mt19937_64 random(1);
+    const CpuRecordPlan plan = {.outputs = 70, .inputs = 64, .group_size = 32, .asymmetric = true};
+    const CanonicalMatrix source(random, plan.outputs, plan.inputs, plan.group_size, plan.bits,
+                                 true);
+    std::vector<uint8_t> records(static_cast<size_t>(plan.matrix_bytes()));
+    pack_cpu_records(plan, source.view, 0, false, records);
+    std::vector<float> scales(source.scales.size());
+    unpack_cpu_records(plan, records, false, 0, plan.outputs, {}, scales, {});
+    assert_true(scales == source.scales);
+}
+
 struct TilesCase {
     const char* name;
     int64_t tiles, rows;
@@ -171,6 +183,7 @@ void tiers_pack_the_same_tiles(void**) {
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(records_follow_the_formula_and_come_back),
+        cmocka_unit_test(pieces_may_be_left_out),
         cmocka_unit_test(tiers_pack_the_same_tiles),
     };
     return cmocka_run_group_tests_name("unit_repack_cpu_records", tests, nullptr, nullptr);
