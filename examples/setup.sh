@@ -1,46 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
-# Sourced by quickstart.sh and tests/run.sh: which Debian packages they need, and how what is
-# missing gets installed. Asks dpkg first, so a machine that has everything needs no network.
+# shellcheck shell=bash disable=SC2034
+# What building needs, and how to get it on Debian. Sourced by examples/quickstart.sh and
+# tests/run.sh. A need is "<kind> <probe> <package>"; apt is asked only for what a probe misses.
 
-# shellcheck disable=SC2034  # used by the scripts that source this
-MMOE_BUILD_PACKAGES=(g++ cmake ninja-build nlohmann-json3-dev libxxhash-dev libcli11-dev)
-# shellcheck disable=SC2034
-MMOE_TEST_PACKAGES=("${MMOE_BUILD_PACKAGES[@]}" libcmocka-dev pkg-config python3)
+BUILD_NEEDS=(
+    "command c++ build-essential"
+    "command cmake cmake"
+    "command ninja ninja-build"
+    "header nlohmann/json.hpp nlohmann-json3-dev"
+    "header xxhash.h libxxhash-dev"
+)
+TEST_NEEDS=(
+    "header cmocka.h libcmocka-dev"
+    "command pkg-config pkg-config"
+    "command python3 python3"
+)
 
-# say WORDS...: one line of progress.
-say() { printf '== %s\n' "$*"; }
-
-# Whether a package is installed, not merely known.
-is_installed() {
-    [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+fail() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
 }
 
-# require_packages NAME...: installs what is missing, as root or by sudo without a password.
-# Otherwise prints the command that an administrator has to run, and fails.
-require_packages() {
-    if ! command -v dpkg-query >/dev/null; then
-        say "not a Debian system: expecting the equivalents of $*"
+has_need() {  # kind probe
+    case "$1" in
+        command) command -v "$2" >/dev/null ;;
+        header) echo "#include <$2>" | c++ -E -x c++ - >/dev/null 2>&1 ;;
+    esac
+}
+
+# Prints what has to stand before apt-get, or fails where packages cannot be installed.
+install_prefix() {  # package...
+    local wanted="apt-get install -y --no-install-recommends $*"
+    command -v apt-get >/dev/null ||
+        fail "missing: $*. There is no apt-get here; install their equivalents and run this again."
+    if [ "$(id -u)" -eq 0 ]; then
         return
     fi
-    local name missing=() as_root=()
-    for name in "$@"; do
-        is_installed "$name" || missing+=("$name")
+    if ! sudo -n true 2>/dev/null; then
+        fail "missing packages, and no right to install them. Run: sudo $wanted"
+    fi
+    echo "sudo -n"
+}
+
+ensure_needs() {  # need...
+    local missing=() need kind probe package prefix
+    for need in "$@"; do
+        read -r kind probe package <<<"$need"
+        has_need "$kind" "$probe" || missing+=("$package")
     done
-    if ((${#missing[@]} == 0)); then
-        say "all ${#} packages are installed"
-        return
+    if [ "${#missing[@]}" -gt 0 ]; then
+        prefix="$(install_prefix "${missing[@]}")"
+        echo "Installing: ${missing[*]}"
+        # shellcheck disable=SC2086  # the prefix is empty or two words
+        $prefix apt-get update -qq
+        # shellcheck disable=SC2086
+        $prefix env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
     fi
-    if ((EUID != 0)); then
-        if ! sudo -n true 2>/dev/null; then
-            printf 'missing packages; run this first:\n    sudo apt-get install %s\n' \
-                "${missing[*]}" >&2
-            return 1
-        fi
-        as_root=(sudo -n)
-    fi
-    say "installing ${missing[*]}"
-    "${as_root[@]}" apt-get update -q
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
+    local version
+    version="$(cmake --version | awk 'NR == 1 { print $3 }')"
+    [ "$(printf '%s\n' 3.25 "$version" | sort -V | head -n 1)" = 3.25 ] ||
+        fail "CMake 3.25 or later is needed, found $version"
 }

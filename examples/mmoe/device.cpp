@@ -1,66 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device.h"
 
-#include <map>
+#include <cstring>
+#include <new>
 
-#include "text.h"
+#include "options.h"
 
-namespace tool {
+namespace mmoe_tool {
 namespace {
 
-const std::map<std::string, mmoe_cpu_tier> kTiers = {{"best", MMOE_CPU_TIER_BEST},
-                                                     {"scalar", MMOE_CPU_TIER_SCALAR},
-                                                     {"avx2", MMOE_CPU_TIER_AVX2},
-                                                     {"avx512", MMOE_CPU_TIER_AVX512},
-                                                     {"avx512bf16", MMOE_CPU_TIER_AVX512_BF16}};
-
-mmoe_device_kind kind_of(const DeviceOptions& options) {
-    return options.is_cuda() ? MMOE_DEVICE_CUDA : MMOE_DEVICE_CPU;
-}
-
-// Refuses anything but "cpu", "cuda" and "cuda:N"; an empty text means that it is fine.
-std::string refuse_device(const std::string& text) {
-    if (text == "cpu" || text == "cuda") return {};
-    const bool numbered = text.rfind("cuda:", 0) == 0 && text.size() > 5 && text.size() < 9 &&
-                          text.find_first_not_of("0123456789", 5) == std::string::npos;
-    return numbered ? "" : "expected cpu or cuda:N, got " + text;
-}
+constexpr std::align_val_t kAlignment{64};
+constexpr int64_t kMostDevices = 1023;
 
 }  // namespace
 
-void DeviceOptions::add_to(CLI::App& command) {
-    command.add_option("--device", device, "cpu or cuda:N")
-        ->check(CLI::Validator(refuse_device, "DEVICE"));
-    command.add_option("--threads", thread_count, "CPU threads; 0: all")
-        ->check(CLI::Range(0, 4096));
-    command.add_option("--tier", tier, "highest CPU instruction set")->check(CLI::IsMember(kTiers));
-}
-
-int32_t DeviceOptions::index() const {
-    return device.size() > 5 ? std::stoi(device.substr(5)) : 0;
-}
-
-Context open_context(const DeviceOptions& options) {
-    auto fields = sized<mmoe_context_options>();
-    fields.device_kind = kind_of(options);
-    fields.device_index = options.index();
-    fields.thread_count = options.thread_count;
-    fields.cpu_tier = options.is_cuda() ? MMOE_CPU_TIER_BEST : kTiers.at(options.tier);
-    return make<mmoe_context>(mmoe_context_create, &fields);
-}
-
-std::string device_text(const mmoe_device_description& device) {
-    if (device.kind == MMOE_DEVICE_CPU) {
-        return format("%s (%s)", device.name, tier_name(device.cpu_tier).c_str());
+Device open_device(const std::string& name, int64_t threads) {
+    const std::vector<std::string> parts = split(name, ':');
+    const bool cuda = parts[0] == "cuda";
+    if ((!cuda && name != "cpu") || parts.size() > 2) {
+        throw UsageError("--device: expected cpu, cuda or cuda:N, got '" + name + "'");
     }
-    return format("%s (sm_%d%d)", device.name, device.compute_major, device.compute_minor);
-}
-
-mmoe_device_description describe_device(const DeviceOptions& options) {
-    auto device = sized<mmoe_device_description>();
-    call(mmoe_device_info, kind_of(options), static_cast<uint32_t>(options.index()), &device);
-    if (!options.is_cuda() && options.tier != "best") device.cpu_tier = kTiers.at(options.tier);
+    auto options = sized<mmoe_context_options>();
+    options.device_kind = cuda ? MMOE_DEVICE_CUDA : MMOE_DEVICE_CPU;
+    if (parts.size() == 2) {
+        options.device_index = static_cast<int32_t>(parse_number(parts[1], 0, kMostDevices));
+    }
+    options.thread_count = static_cast<uint32_t>(threads);
+    Device device;
+    device.kind = options.device_kind;
+    device.name = cuda ? "cuda:" + std::to_string(options.device_index) : "cpu";
+    device.context = make<mmoe_context>(mmoe_context_create, &options);
+    if (cuda) device.cuda = CudaDriver::open(options.device_index);
     return device;
 }
 
-}  // namespace tool
+DeviceArray::DeviceArray(const Device& device, size_t size_bytes)
+    : cuda_(device.cuda),
+      size_bytes_(size_bytes),
+      data_(cuda_ != nullptr ? cuda_->allocate(size_bytes)
+                             : ::operator new(size_bytes, kAlignment)) {}
+
+DeviceArray::~DeviceArray() {
+    if (cuda_ != nullptr) {
+        cuda_->release(data_);
+    } else {
+        ::operator delete(data_, kAlignment);
+    }
+}
+
+void DeviceArray::upload(const void* host, size_t size_bytes) {
+    if (cuda_ != nullptr) {
+        cuda_->upload(data_, host, size_bytes);
+    } else if (size_bytes > 0) {
+        std::memcpy(data_, host, size_bytes);
+    }
+}
+
+std::vector<uint8_t> DeviceArray::download() const {
+    std::vector<uint8_t> bytes(size_bytes_);
+    if (cuda_ != nullptr) {
+        cuda_->download(bytes.data(), data_, size_bytes_);
+    } else if (size_bytes_ > 0) {
+        std::memcpy(bytes.data(), data_, size_bytes_);
+    }
+    return bytes;
+}
+
+}  // namespace mmoe_tool

@@ -1,94 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
-// mmoe inspect DIR: what a checkpoint holds, layer by layer, and whether a device can run it.
-#include <memory>
+// mmoe inspect: the MoE layers of a checkpoint, and whether a device can run them. Reads headers
+// only.
+#include <cstdio>
 
-#include "command.h"
+#include "commands.h"
 #include "device.h"
-#include "model.h"
+#include "layer_view.h"
+#include "options.h"
 
-namespace tool {
+namespace mmoe_tool {
 namespace {
 
-struct Options {
-    std::string path;
-    DeviceOptions device;
-    bool tensors = false;
-};
-
-void report_tensors(const mmoe_checkpoint* checkpoint, Report& report) {
-    report.json["tensors"] = Json::array();
-    for (uint64_t index = 0; index < mmoe_checkpoint_tensor_count(checkpoint); ++index) {
-        auto tensor = sized<mmoe_tensor_info>();
-        call(mmoe_checkpoint_tensor_at, checkpoint, index, &tensor);
-        const Json shape(std::vector<int64_t>(tensor.shape, tensor.shape + tensor.rank));
-        report.line(format("  %-5s %-16s %s", dtype_name(tensor.dtype).c_str(),
-                           shape.dump().c_str(), tensor.name));
-        report.json["tensors"].push_back({{"name", tensor.name},
-                                          {"dtype", dtype_name(tensor.dtype)},
-                                          {"shape", shape},
-                                          {"bytes", tensor.byte_count}});
-    }
+mmoe_split split_of(int64_t tensor_ranks, int64_t expert_ranks) {
+    mmoe_split split{};
+    split.tensor_ranks = static_cast<uint32_t>(tensor_ranks);
+    split.expert_ranks = static_cast<uint32_t>(expert_ranks);
+    return split;
 }
 
-// Adds one layer; false if the device cannot run it.
-bool report_layer(const mmoe_context* context, const ModelLayer& layer, Report& report) {
-    auto support = sized<mmoe_support>();
-    call(mmoe_support_query, context, layer.config.get(), &layer.shape, nullptr, &support);
-    const std::string remedy = support.remedy[0] == '\0' ? "" : format(" (%s)", support.remedy);
-    const std::string answer = support.supported != 0
-                                   ? "supported"
-                                   : format("not supported: %s", support.sentence) + remedy;
-    report.line(format("layer %u: %s, %s, %s, %s", layer.place.model_layer,
-                       layer_text(layer.shape, layer.place.top_k).c_str(),
-                       scheme_text(layer.scheme).c_str(), byte_text(layer.place.byte_count).c_str(),
-                       answer.c_str()));
-    report.json["layers"].push_back({{"layer", layer.place.model_layer},
-                                     {"experts", layer.shape.expert_count},
-                                     {"top_k", layer.place.top_k},
-                                     {"hidden_size", layer.shape.hidden_size},
-                                     {"intermediate_size", layer.shape.intermediate_size},
-                                     {"activation", activation_name(layer.shape.activation)},
-                                     {"scheme", scheme_text(layer.scheme)},
-                                     {"bits", layer.scheme.bits},
-                                     {"group_size", layer.scheme.group_size},
-                                     {"symmetric", layer.scheme.symmetry == MMOE_SYMMETRIC},
-                                     {"bytes", layer.place.byte_count},
-                                     {"names", layer.place.experts_prefix},
-                                     {"supported", support.supported != 0},
-                                     {"reason", support.sentence},
-                                     {"remedy", support.remedy}});
-    return support.supported != 0;
+// The library's answer, or its refusal to describe the layer at all.
+Json inspect_layer(const Device& device, const mmoe_checkpoint* checkpoint, uint32_t index,
+                   const mmoe_split& split) {
+    Json json;
+    try {
+        const LayerView view = view_layer(checkpoint, index);
+        json = layer_json(view);
+        auto support = sized<mmoe_support>();
+        call(mmoe_support_query, device.context.get(), view.config.get(), &view.layer, &split,
+             &support);
+        json["supported"] = support.supported != 0;
+        if (support.supported == 0) {
+            json["why_not"] = support.sentence;
+            json["remedy"] = support.remedy;
+        }
+    } catch (const Refused& refused) {
+        json["layer_index"] = index;
+        json["supported"] = false;
+        json["why_not"] = refused.what();
+        json["remedy"] = "";
+    }
+    return json;
 }
 
-ExitCode inspect(const Options& options, Report& report) {
-    const Context context = open_context(options.device);
-    const Checkpoint checkpoint = open_checkpoint(context.get(), options.path);
-    const uint64_t tensor_count = mmoe_checkpoint_tensor_count(checkpoint.get());
-    const uint32_t layer_count = mmoe_checkpoint_layer_count(checkpoint.get());
-    report.line(format("%s: %llu tensors, %u MoE layers", options.path.c_str(),
-                       static_cast<unsigned long long>(tensor_count), layer_count));
-    report.json = {{"path", options.path},
-                   {"device", options.device.device},
-                   {"tensor_count", tensor_count},
-                   {"layers", Json::array()}};
-    bool all_supported = true;
-    for (uint32_t index = 0; index < layer_count; ++index) {
-        const ModelLayer layer = read_layer(checkpoint.get(), index);
-        all_supported = report_layer(context.get(), layer, report) && all_supported;
+void print_layer(const Json& layer) {
+    if (layer.contains("scheme")) {
+        std::printf(
+            "layer %3d: E%d top%d H%d I%d, %s %s, %s, ", layer["layer"].get<int>(),
+            layer["experts"].get<int>(), layer["top_k"].get<int>(), layer["hidden_size"].get<int>(),
+            layer["intermediate_size"].get<int>(), layer["format"].get<std::string>().c_str(),
+            layer["scheme"].get<std::string>().c_str(), bytes_text(layer["file_bytes"]).c_str());
+    } else {
+        std::printf("layer %3d: ", layer["layer_index"].get<int>());
     }
-    if (options.tensors) report_tensors(checkpoint.get(), report);
-    return all_supported ? kExitOk : kExitCheckFailed;
+    if (layer["supported"].get<bool>()) {
+        std::printf("supported\n");
+        return;
+    }
+    std::printf("not supported: %s\n", layer["why_not"].get<std::string>().c_str());
+    const auto remedy = layer["remedy"].get<std::string>();
+    if (!remedy.empty()) std::printf("           remedy: %s\n", remedy.c_str());
 }
 
 }  // namespace
 
-Action add_inspect(CLI::App& command) {
-    auto options = std::make_shared<Options>();
-    command.add_option("DIR", options->path, "checkpoint directory or safetensors file")
-        ->required();
-    command.add_flag("--tensors", options->tensors, "list every tensor");
-    options->device.add_to(command);
-    return [options](Report& report) { return inspect(*options, report); };
+int run_inspect(int argc, char** argv) {
+    std::string device_name = "cpu";
+    int64_t tensor_ranks = 1, expert_ranks = 1;
+    bool json = false;
+    const auto arguments =
+        parse({"inspect",
+               "Lists the MoE layers of a checkpoint from its headers. Exit status 0: every layer "
+               "is supported; 1: one is not.",
+               {"DIR"},
+               {{"device", "cpu|cuda:N", "device asked about (cpu)", into(&device_name)},
+                {"tensor-ranks", "N", "ranks that share I", into(&tensor_ranks, 1, 1024)},
+                {"expert-ranks", "N", "ranks that share E", into(&expert_ranks, 1, 1024)},
+                {"json", nullptr, "print JSON", into(&json)}}},
+              argc, argv);
+    const Device device = open_device(device_name, 0);
+    const auto checkpoint = make<mmoe_checkpoint>(mmoe_checkpoint_open, device.context.get(),
+                                                  arguments[0].c_str(), nullptr);
+    Json report;
+    report["checkpoint"] = arguments[0];
+    report["device"] = device.name;
+    report["tensors"] = mmoe_checkpoint_tensor_count(checkpoint.get());
+    report["layers"] = Json::array();
+    bool all = true;
+    for (const uint32_t index : chosen_layers(checkpoint.get(), -1)) {
+        report["layers"].push_back(
+            inspect_layer(device, checkpoint.get(), index, split_of(tensor_ranks, expert_ranks)));
+        all = all && report["layers"].back()["supported"].get<bool>();
+    }
+    if (json) {
+        std::printf("%s\n", report.dump(2).c_str());
+    } else {
+        std::printf("%s: %zu MoE layers, %d tensors\n", arguments[0].c_str(),
+                    report["layers"].size(), report["tensors"].get<int>());
+        for (const Json& layer : report["layers"]) print_layer(layer);
+    }
+    return all ? kExitOk : kExitCheckFailed;
 }
 
-}  // namespace tool
+}  // namespace mmoe_tool

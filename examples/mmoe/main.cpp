@@ -1,87 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mmoe tool: looks at quantised MoE checkpoints and runs their layers through the public
-// interface alone. Parses, runs one command, prints its report, and turns every end into one of
-// four exit codes: 0 fine, 1 a check failed, 2 usage, 3 the library refused.
+// `mmoe`: look at checkpoints, check and time the library, on its public interface alone.
 #include <cstdio>
+#include <cstring>
 #include <exception>
-#include <vector>
 
-#include "command.h"
-#include "library.h"
+#include "api.h"
+#include "commands.h"
+#include "options.h"
 
-namespace tool {
-
-void Report::line(const std::string& text) {
-    if (as_json_) return;
-    std::printf("%s\n", text.c_str());
-    std::fflush(stdout);
-}
+using namespace mmoe_tool;
 
 namespace {
 
 struct Command {
     const char* name;
     const char* summary;
-    Action (*add)(CLI::App& command);
+    int (*run)(int argc, char** argv);
 };
 
 constexpr Command kCommands[] = {
-    {"info", "say how the library was built and which devices there are", &add_info},
-    {"inspect", "describe the MoE layers of a checkpoint", &add_inspect},
-    {"verify", "run layers and compare with expected outputs", &add_verify},
+    {"info", "version, build and devices", run_info},
+    {"inspect", "layers of a checkpoint, and what of them is supported", run_inspect},
+    {"plan", "memory that a checkpoint's layers will take", run_plan},
+    {"run", "send random tokens through a layer", run_layer},
+    {"verify", "compare results with a reference or with plain double arithmetic", run_verify},
 };
 
-void print_json(const Json& json) {
-    std::printf("%s\n", json.dump(2).c_str());
+void print_usage(FILE* stream) {
+    std::fprintf(stream, "usage: mmoe COMMAND [arguments]\n\ncommands:\n");
+    for (const Command& command : kCommands) {
+        std::fprintf(stream, "  %-9s %s\n", command.name, command.summary);
+    }
+    std::fprintf(stream,
+                 "\n`mmoe COMMAND --help` says more. Exit status: %d success, %d a check failed, "
+                 "%d wrong usage,\n%d the library refused; the reason is on stderr.\n",
+                 kExitOk, kExitCheckFailed, kExitUsage, kExitRefused);
 }
 
-// One sentence on stderr and, for programs, the same as an object on stdout.
-ExitCode report_failure(const Report& report, ExitCode code, const char* name,
-                        const char* message) {
-    std::fprintf(stderr, "mmoe: %s: %s\n", name, message);
-    if (report.as_json()) print_json({{"error", {{"name", name}, {"message", message}}}});
-    return code;
-}
-
-ExitCode run(const Action& action, Report& report) {
+int run_command(const Command& command, int argc, char** argv) {
     try {
-        const ExitCode code = action(report);
-        if (report.as_json()) print_json(report.json);
-        return code;
+        return command.run(argc, argv);
+    } catch (const HelpShown&) {
+        return kExitOk;
     } catch (const UsageError& error) {
-        return report_failure(report, kExitUsage, "usage", error.what());
-    } catch (const Refusal& error) {
-        return report_failure(report, kExitRefused, mmoe_status_name(error.status()), error.what());
+        std::fprintf(stderr, "mmoe %s: %s\n", command.name, error.what());
+        return kExitUsage;
+    } catch (const Refused& error) {
+        std::fprintf(stderr, "mmoe %s: %s\n", command.name, error.what());
+        return kExitRefused;
     } catch (const std::exception& error) {
-        return report_failure(report, kExitRefused, "failure", error.what());
+        std::fprintf(stderr, "mmoe %s: %s\n", command.name, error.what());
+        return kExitCheckFailed;
     }
 }
 
 }  // namespace
-}  // namespace tool
 
-int main(int argument_count, char** arguments) {
-    using namespace tool;
-    CLI::App app("Looks at quantised mixture-of-experts checkpoints and runs their layers.",
-                 "mmoe");
-    app.require_subcommand(1);
-    app.set_version_flag("--version", mmoe_version_string());
-    app.footer("Exit codes: 0 fine, 1 a check failed, 2 usage, 3 the library refused.");
-    bool as_json = false;
-    std::vector<std::pair<CLI::App*, Action>> commands;
-    for (const Command& entry : kCommands) {
-        CLI::App* command = app.add_subcommand(entry.name, entry.summary);
-        command->add_flag("--json", as_json, "answer with one JSON object");
-        commands.emplace_back(command, entry.add(*command));
+int main(int argc, char** argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return kExitUsage;
     }
-    try {
-        app.parse(argument_count, arguments);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    if (std::strcmp(argv[1], "--help") == 0) {
+        print_usage(stdout);
+        return kExitOk;
     }
-    Report report(as_json);
-    for (const auto& [command, action] : commands) {
-        if (command->parsed()) return run(action, report);
+    if (std::strcmp(argv[1], "--version") == 0) {
+        std::printf("mmoe %s\n", mmoe_version_string());
+        return kExitOk;
     }
+    for (const Command& command : kCommands) {
+        if (std::strcmp(argv[1], command.name) == 0) {
+            return run_command(command, argc - 1, argv + 1);
+        }
+    }
+    std::fprintf(stderr, "mmoe: unknown command '%s'; see mmoe --help\n", argv[1]);
     return kExitUsage;
 }

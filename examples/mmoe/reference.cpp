@@ -4,110 +4,103 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <tuple>
+#include <stdexcept>
 
-#include "model.h"
 #include "number.h"
-#include "text.h"
+#include "oracle.h"
 
-namespace tool {
+namespace mmoe_tool {
 namespace {
 
-struct HostTensor {
-    std::vector<uint8_t> bytes;
-    std::vector<int64_t> shape;
-    mmoe_dtype dtype = MMOE_DTYPE_OTHER;
-};
+constexpr char kHidden[] = "hidden_states";
 
-HostTensor read_tensor(const mmoe_checkpoint* file, const std::string& name) {
+// The tensor's bytes, if it is a matrix of this type and shape.
+std::vector<uint8_t> read_matrix(const mmoe_checkpoint* file, const std::string& name,
+                                 mmoe_dtype dtype, int64_t rows, int64_t columns) {
     auto info = sized<mmoe_tensor_info>();
     call(mmoe_checkpoint_tensor_find, file, name.c_str(), &info);
-    HostTensor tensor;
-    tensor.bytes.resize(info.byte_count);
-    tensor.shape.assign(info.shape, info.shape + info.rank);
-    tensor.dtype = info.dtype;
-    call(mmoe_checkpoint_tensor_read, file, name.c_str(), tensor.bytes.data(), tensor.bytes.size());
-    return tensor;
-}
-
-// A matrix of `dtype` with this many rows; `columns` 0 accepts any number.
-HostTensor read_matrix(const mmoe_checkpoint* file, const std::string& name, mmoe_dtype dtype,
-                       int64_t rows, int64_t columns) {
-    HostTensor tensor = read_tensor(file, name);
-    const bool fits = tensor.shape.size() == 2 && tensor.dtype == dtype &&
-                      tensor.shape[0] == rows && (columns == 0 || tensor.shape[1] == columns);
-    if (!fits) {
-        throw UsageError(format("reference tensor %s: expected %s [%lld, %lld]", name.c_str(),
-                                dtype_name(dtype).c_str(), static_cast<long long>(rows),
-                                static_cast<long long>(columns)));
+    if (info.dtype != dtype || info.rank != 2 || info.shape[0] != rows ||
+        info.shape[1] != columns) {
+        throw std::runtime_error(
+            name + ": expected [" + std::to_string(rows) + ", " + std::to_string(columns) +
+            "] of type " + std::to_string(dtype) + ", got rank " + std::to_string(info.rank) +
+            " [" + std::to_string(info.shape[0]) + ", " + std::to_string(info.shape[1]) +
+            "] of type " + std::to_string(info.dtype));
     }
-    return tensor;
+    std::vector<uint8_t> bytes(info.byte_count);
+    call(mmoe_checkpoint_tensor_read, file, name.c_str(), bytes.data(), bytes.size());
+    return bytes;
 }
 
-template <class Element>
-std::vector<Element> elements(const HostTensor& tensor) {
-    std::vector<Element> values(tensor.bytes.size() / sizeof(Element));
-    std::memcpy(values.data(), tensor.bytes.data(), values.size() * sizeof(Element));
+template <class Number>
+std::vector<Number> numbers(const std::vector<uint8_t>& bytes) {
+    std::vector<Number> values(bytes.size() / sizeof(Number));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
-}
-
-std::vector<double> read_output(const mmoe_checkpoint* file, const std::string& name,
-                                const Batch& batch) {
-    const HostTensor tensor =
-        read_matrix(file, name, MMOE_DTYPE_F32, batch.token_count, batch.hidden_size);
-    return widen(tensor.bytes.data(), tensor.bytes.size() / 4, MMOE_DTYPE_F32);
-}
-
-ReferenceCase read_case(const mmoe_checkpoint* file, const std::string& prefix) {
-    HostTensor hidden = read_tensor(file, prefix + "hidden_states");
-    const bool is_float = hidden.dtype == MMOE_DTYPE_F32 || hidden.dtype == MMOE_DTYPE_F16 ||
-                          hidden.dtype == MMOE_DTYPE_BF16;
-    if (hidden.shape.size() != 2 || !is_float) {
-        throw UsageError(prefix + "hidden_states: expected a matrix of f32, f16 or bf16");
-    }
-    ReferenceCase found;
-    Batch& batch = found.batch;
-    batch.token_count = static_cast<uint32_t>(hidden.shape[0]);
-    batch.hidden_size = static_cast<uint32_t>(hidden.shape[1]);
-    batch.dtype = hidden.dtype;
-    batch.hidden = std::move(hidden.bytes);
-    const HostTensor ids =
-        read_matrix(file, prefix + "topk_ids", MMOE_DTYPE_I32, batch.token_count, 0);
-    batch.top_k = static_cast<uint32_t>(ids.shape[1]);
-    batch.expert_ids = elements<int32_t>(ids);
-    batch.expert_weights = elements<float>(
-        read_matrix(file, prefix + "topk_weights", MMOE_DTYPE_F32, batch.token_count, batch.top_k));
-    found.rounded = read_output(file, prefix + "expected", batch);
-    found.exact = read_output(file, prefix + "expected_exact", batch);
-    return found;
 }
 
 }  // namespace
 
-std::vector<ReferenceCase> read_reference(mmoe_context* context, const std::string& path) {
-    const Checkpoint file = open_checkpoint(context, path);
-    std::vector<ReferenceCase> cases;
-    for (uint64_t index = 0; index < mmoe_checkpoint_tensor_count(file.get()); ++index) {
+std::vector<std::string> case_prefixes(const mmoe_checkpoint* file, uint32_t model_layer) {
+    std::vector<std::pair<unsigned, std::string>> found;  // by tokens
+    for (uint64_t i = 0; i < mmoe_checkpoint_tensor_count(file); ++i) {
         auto info = sized<mmoe_tensor_info>();
-        call(mmoe_checkpoint_tensor_at, file.get(), index, &info);
-        unsigned layer = 0;
-        unsigned tokens = 0;
-        int prefix_length = 0;
-        const std::string name = info.name;
-        if (std::sscanf(name.c_str(), "layer%u.m%u.%n", &layer, &tokens, &prefix_length) != 2 ||
-            name.compare(static_cast<size_t>(prefix_length), std::string::npos, "hidden_states") !=
-                0) {
-            continue;
+        call(mmoe_checkpoint_tensor_at, file, i, &info);
+        unsigned layer = 0, tokens = 0;
+        int length = 0;
+        std::sscanf(info.name, "layer%u.m%u.%n", &layer, &tokens, &length);
+        if (length > 0 && layer == model_layer && std::strcmp(info.name + length, kHidden) == 0) {
+            found.emplace_back(tokens, std::string(info.name, static_cast<size_t>(length)));
         }
-        cases.push_back(read_case(file.get(), name.substr(0, static_cast<size_t>(prefix_length))));
-        cases.back().model_layer = layer;
     }
-    if (cases.empty()) throw UsageError(path + ": no tensor layer{l}.m{M}.hidden_states");
-    std::sort(cases.begin(), cases.end(), [](const ReferenceCase& a, const ReferenceCase& b) {
-        return std::tie(a.model_layer, a.batch.token_count) <
-               std::tie(b.model_layer, b.batch.token_count);
-    });
-    return cases;
+    std::sort(found.begin(), found.end());
+    std::vector<std::string> prefixes;
+    for (auto& [tokens, prefix] : found) prefixes.push_back(std::move(prefix));
+    return prefixes;
 }
 
-}  // namespace tool
+ReferenceCase read_case(const mmoe_checkpoint* file, const std::string& prefix,
+                        const mmoe_layer& layer) {
+    auto hidden = sized<mmoe_tensor_info>();
+    auto ids = sized<mmoe_tensor_info>();
+    call(mmoe_checkpoint_tensor_find, file, (prefix + kHidden).c_str(), &hidden);
+    call(mmoe_checkpoint_tensor_find, file, (prefix + "topk_ids").c_str(), &ids);
+    ReferenceCase c;
+    c.tokens = hidden.shape[0];
+    c.top_k = ids.shape[1];
+    c.dtype = hidden.dtype;
+    if (c.dtype != MMOE_DTYPE_BF16 && c.dtype != MMOE_DTYPE_F16 && c.dtype != MMOE_DTYPE_F32) {
+        throw std::runtime_error(prefix + kHidden + ": expected BF16, F16 or F32");
+    }
+    c.hidden = read_matrix(file, prefix + kHidden, c.dtype, c.tokens, layer.hidden_size);
+    c.ids =
+        numbers<int32_t>(read_matrix(file, prefix + "topk_ids", MMOE_DTYPE_I32, c.tokens, c.top_k));
+    c.weights = numbers<float>(
+        read_matrix(file, prefix + "topk_weights", MMOE_DTYPE_F32, c.tokens, c.top_k));
+    const auto outputs = [&](const char* name) {
+        return decode(MMOE_DTYPE_F32, read_matrix(file, prefix + name, MMOE_DTYPE_F32, c.tokens,
+                                                  layer.hidden_size));
+    };
+    c.exact = outputs("expected_exact");
+    c.rounded = outputs("expected");
+    return c;
+}
+
+ReferenceCase oracle_case(const mmoe_checkpoint* checkpoint, const LayerView& view,
+                          int64_t tokens) {
+    ReferenceCase c;
+    c.tokens = tokens;
+    c.top_k = std::max<int64_t>(view.place.top_k, 1);
+    c.dtype = hidden_dtype(checkpoint, view);
+    Random random(view.index + 1);
+    std::vector<float> hidden(static_cast<size_t>(tokens * view.layer.hidden_size));
+    for (float& value : hidden) value = random.normal();
+    c.hidden = encode(c.dtype, hidden);
+    c.ids = random_experts(random, tokens, c.top_k, view.layer.expert_count);
+    c.weights = random_router_weights(random, tokens, c.top_k);
+    c.exact = oracle_output(checkpoint, view.index, view.layer,
+                            {tokens, c.top_k, decode(c.dtype, c.hidden), c.ids, c.weights});
+    return c;
+}
+
+}  // namespace mmoe_tool
