@@ -268,6 +268,13 @@ const ProblemCase kProblems[] = {
      Code::kBadData, "fused gate and up: expected an even number of rows, got [63, 64]"},
     {"interleaved zero points", R"("model_type":"gpt_oss",)" + kAsymmetric4, make_fused,
      Code::kUnsupported, "words of their own, got interleaved rows"},
+    {"gate and up together in GPTQ", kGptq,
+     [](SmallTensors& m) {
+         m.clear();
+         m[kFirst + "gate_up_proj.qweight"] = {"I32", {8, 64}};
+         m[kFirst + "down_proj.qweight"] = {"I32", {4, 64}};
+     },
+     Code::kUnsupported, "expected one tensor an expert and projection in GPTQ"},
     {"fused in GPTQ", kGptq,
      [](SmallTensors& m) {
          m.clear();
@@ -277,7 +284,7 @@ const ProblemCase kProblems[] = {
              m[module + ".scales"] = {"F16", {3, 2, 64}};
          }
      },
-     Code::kUnsupported, "expected one set of tensors an expert in GPTQ"},
+     Code::kUnsupported, "expected one tensor an expert and projection in GPTQ"},
 };
 
 void unusable_layers_say_why(void**) {
