@@ -59,6 +59,7 @@ class RunArgs(ctypes.Structure):
 DEVICE_CPU = 1
 GATE, UP, DOWN = 1, 2, 3
 WEIGHT, SCALE = 1, 2
+F32 = 1
 DTYPES = {c_float: 1, c_int32: 4}
 
 library = ctypes.CDLL(os.environ.get("MARLIN_MOE_LIBRARY", "libmarlin_moe.so.0"))
