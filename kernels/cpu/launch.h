@@ -6,8 +6,9 @@
 // Arithmetic of every row, for lane n, token t, group q (s scale, z zero point, c codes):
 //     out[t][n] = sum over q of  s[q][n] * ( sum over k of c[q][n][k] * x[t][q][k]
 //                                            - z[q][n] * sum over k of x[t][q][k] )
-// with the inner sums exact or in fp32, groups in rising order: the result of a token depends
-// on nothing but its own inputs and the number of tokens in the tile.
+// Inner sums run over sum blocks (below), exact or in fp32, in rising order: the result of a
+// token depends on nothing but its own inputs, not even on the tokens that share its tile.
+// Infinity and NaN reach the outputs of their token as infinity or NaN.
 #pragma once
 
 #include <cstddef>
@@ -21,13 +22,32 @@ namespace mmoe::cpu {
 // Most tokens that one multiply() call takes.
 inline constexpr int kMaxTileTokens = 6;
 
+// Inputs whose products are summed before they are scaled and added to the outputs: at most this
+// many, inside one group. It bounds the rounding of long fp32 chains, keeps 32-bit sums of int16
+// products exact (128 * 255 * 32767 < 2^31), and is how far one activation scale reaches.
+inline constexpr int64_t kSumBlockInputs = 128;
+
+// What one packed row of activations takes: elements of `x`, and floats of `x_sum` and `x_scale`.
+[[nodiscard]] constexpr int64_t x_elements(const layout::CpuRecordPlan& plan) noexcept {
+    return plan.padded_inputs();
+}
+[[nodiscard]] constexpr int64_t sum_blocks(const layout::CpuRecordPlan& plan) noexcept {
+    return plan.groups() * ((plan.padded_group() + kSumBlockInputs - 1) / kSumBlockInputs);
+}
+[[nodiscard]] constexpr int64_t x_sum_count(const layout::CpuRecordPlan& plan) noexcept {
+    return sum_blocks(plan);
+}
+[[nodiscard]] constexpr int64_t x_scale_count(const layout::CpuRecordPlan& plan) noexcept {
+    return sum_blocks(plan);
+}
+
 enum class Tier : int32_t { kScalar = 1, kAvx2 = 2, kAvx512 = 3, kAvx512Bf16 = 4 };
 
 // How a row holds activations. The element is what `x` of MultiplyArgs points to.
 enum class ActivationFormat : int32_t {
     kF32,    // float, exact
-    kBf16,   // uint16_t, exact for bf16 inputs
-    kInt16,  // int16_t block fixed point: x = element * x_scale[group]
+    kBf16,   // uint16_t, exact for bf16 inputs but for denormals, which count as 0
+    kInt16,  // int16_t block fixed point: x = element * x_scale[sum block]
 };
 
 [[nodiscard]] constexpr size_t activation_bytes(ActivationFormat format) noexcept {
@@ -46,19 +66,20 @@ struct PackArgs {
     const layout::CpuRecordPlan* plan;
     Element source_type;
     const void* source;  // [K]
-    void* x;             // [groups, padded_group] in the row's format
-    float* x_sum;        // [groups]: sum of the elements of `x` of a group, as they multiply
-    float* x_scale;      // [groups]: kInt16 only, else untouched
+    void* x;             // [x_elements] = [groups, padded_group] in the row's format
+    float* x_sum;        // [x_sum_count]: sum of the elements of `x` of a sum block
+    float* x_scale;      // [x_scale_count]: kInt16 only, else untouched
 };
 
 // Multiplies `tokens` packed rows with one block.
 struct MultiplyArgs {
     const layout::CpuRecordPlan* plan;
     const uint8_t* block;         // [groups] records, 64-byte aligned
-    const uint8_t* next_block;    // what the thread reads after this block, for prefetch; or null
-    const void* const* x;         // [tokens] packed rows
-    const float* const* x_sum;    // [tokens] -> [groups]
-    const float* const* x_scale;  // [tokens] -> [groups]; kInt16 only
+    const uint8_t* next_block;    // what the thread reads next, prefetched near the end: `block`
+                                  // itself if more tokens follow, else its next block; or null
+    const void* const* x;         // [tokens] packed rows, each 64-byte aligned
+    const float* const* x_sum;    // [tokens] -> [x_sum_count]
+    const float* const* x_scale;  // [tokens] -> [x_scale_count]; kInt16 only
     float* out;                   // [tokens, 64], 64-byte aligned, overwritten
 };
 
@@ -67,7 +88,7 @@ struct Row {
     Tier tier;
     ActivationFormat format;
     int bits;
-    bool exact;  // fp32 products of unrounded activations
+    bool exact;  // fp32 products of unrounded activations, whatever their type
     // Null if the row serves matrices of this plan with activations of this type, else a static
     // sentence that says why not.
     const char* (*refuse)(const layout::CpuRecordPlan& plan, Element source_type);
@@ -104,6 +125,21 @@ struct Elementwise {
     // Narrows `count` sums to the output type, to nearest even.
     void (*store)(Element type, int64_t count, const float* sums, void* out);
 };
+
+// The codes of one record, from rows of dense codes as unpack/canonical.h has them.
+struct PackTilesArgs {
+    int bits;               // 4 or 8
+    int64_t tiles;          // words of every row
+    int64_t rows;           // outputs: lanes first_lane .. first_lane + rows - 1 are written
+    const uint32_t* codes;  // [rows, row_words], the first `tiles` words of each are read
+    int64_t row_words;
+    int first_lane;       // a multiple of 32
+    uint8_t* tile_bytes;  // [tiles] tiles, 64-byte aligned
+};
+using PackTiles = void (*)(const PackTilesArgs& args);
+
+// The fastest routine of the best tier that is not above `tier`.
+PackTiles pack_tiles(Tier tier);
 
 // Every row of this build, best first. A row may run only where usable_tier() >= row.tier.
 std::span<const Row> rows();

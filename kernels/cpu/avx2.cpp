@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The AVX2 tier (with FMA and F16C): 16-bit fixed point and exact fp32.
+#include "cpu/elementwise.h"
+#include "cpu/gemm_f32.h"
+#include "cpu/gemm_int16.h"
+#include "cpu/pack_rows.h"
+#include "cpu/pack_tiles_avx2.h"
+#include "cpu/tiers.h"
+#include "cpu/vector_avx2.h"
+
+namespace mmoe::cpu::avx2 {
+
+void pack_f32(const PackArgs& args) {
+    pack_f32_row<Avx2>(args);
+}
+void pack_int16(const PackArgs& args) {
+    pack_int16_row<Avx2>(args);
+}
+void multiply_f32_int4(int tokens, const MultiplyArgs& args) {
+    multiply<GemmF32<Avx2, 4>>(tokens, args);
+}
+void multiply_f32_int8(int tokens, const MultiplyArgs& args) {
+    multiply<GemmF32<Avx2, 8>>(tokens, args);
+}
+void multiply_int16_int4(int tokens, const MultiplyArgs& args) {
+    multiply<GemmInt16<Avx2, 4>>(tokens, args);
+}
+void multiply_int16_int8(int tokens, const MultiplyArgs& args) {
+    multiply<GemmInt16<Avx2, 8>>(tokens, args);
+}
+void activate(const ActivateArgs& args) {
+    activate_block<Avx2>(args);
+}
+void combine(const CombineArgs& args) {
+    combine_block<Avx2>(args);
+}
+void store(Element type, int64_t count, const float* sums, void* out) {
+    store_sums<Avx2>(type, count, sums, out);
+}
+void pack_tiles(const PackTilesArgs& args) {
+    if (args.bits == 4) {
+        pack_tiles_of<4>(args);
+    } else {
+        pack_tiles_of<8>(args);
+    }
+}
+
+}  // namespace mmoe::cpu::avx2
