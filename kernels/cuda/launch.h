@@ -105,6 +105,7 @@ struct Row {
     // Null if the row serves the problem, else a static sentence that says why not.
     const char* (*refuse)(const Problem& problem);
     int32_t tile_tokens;           // slots of one tile
+    int32_t threads;               // of a block
     int32_t shared_bytes;          // dynamic shared memory of a block
     int32_t blocks_per_processor;  // that its registers allow
     void (*kernel)(GemmArgs);

@@ -155,7 +155,7 @@ int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
     const auto blocks = static_cast<unsigned>(std::min(tiles * args.block_columns, resident));
     void* arguments[] = {&args};
     return cudaLaunchKernel(reinterpret_cast<const void*>(steps.row.kernel), dim3(blocks),
-                            dim3(Tile<Bf16, 4, 8>::kThreads), arguments,
+                            dim3(static_cast<unsigned>(steps.row.threads)), arguments,
                             static_cast<size_t>(steps.row.shared_bytes),
                             static_cast<cudaStream_t>(steps.stream));
 }

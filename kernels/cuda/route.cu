@@ -20,11 +20,11 @@ struct Choice {
 };
 
 __device__ __forceinline__ Choice choose(const RouteArgs& args, int64_t slot) {
-    int32_t id = args.expert_ids[slot];
+    int32_t id = __ldg(args.expert_ids + slot);
     const bool mapped = args.expert_map != nullptr;
     const int64_t limit = mapped ? args.map_size : args.global_expert_count;
     if (id < 0 || id >= limit) return {-1, id != -1};
-    if (mapped) id = args.expert_map[id];
+    if (mapped) id = __ldg(args.expert_map + id);
     const bool in_layer = id < args.global_expert_count;
     const int32_t local = id - args.first_expert;
     const bool here = id >= 0 && in_layer && local >= 0 && local < args.expert_count;
@@ -62,6 +62,7 @@ __device__ __forceinline__ Counts count(const RouteArgs& args, Segment segment, 
 __device__ __forceinline__ void write_rows(const RouteArgs& args, Segment segment, int expert,
                                            int32_t row) {
     const int lane = threadIdx.x % 32;
+#pragma unroll 4
     for (int64_t first = segment.begin; first < segment.end; first += 32) {
         const int64_t slot = first + lane;
         const bool inside = slot < segment.end;

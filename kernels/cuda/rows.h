@@ -33,6 +33,7 @@ constexpr Row general_row(const char* name) noexcept {
     return {name,
             &refuse_general<Number, kBits, kTokens>,
             kTokens,
+            RowTile::kThreads,
             SharedPlan<RowTile>::kTotal,
             RowTile::kBlocks,
             &moe_gemm<RowTile>};
