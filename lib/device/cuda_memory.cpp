@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CUDA runtime behind device/cuda.h. Order of a probe: driver version, then device count; both
-// answer without a driver.
-#include "device/cuda.h"
+// Contexts are switched with driver functions, because the caller's need not be a device's primary
+// one; memory and copies go through the runtime, which uses whatever context is current.
+#include "device/cuda_memory.h"
 
 #include <cuda.h>
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace mmoe {
 namespace {
@@ -67,54 +66,6 @@ Status cuda_status(int error, const char* what) {
     const auto value = static_cast<cudaError_t>(error);
     const Code code = value == cudaErrorMemoryAllocation ? Code::kDeviceMemory : Code::kDevice;
     return Status::error(code, "%s: %s", what, cudaGetErrorString(value)).with_cuda_error(error);
-}
-
-Result<uint32_t> count_cuda_devices() {
-    int version = 0;
-    cudaError_t error = cudaDriverGetVersion(&version);
-    if (error != cudaSuccess || version == 0) {
-        return Status::error(Code::kNoDevice, "no CUDA driver is installed").with_cuda_error(error);
-    }
-    int count = 0;
-    error = cudaGetDeviceCount(&count);
-    if (error == cudaErrorInsufficientDriver || error == cudaErrorCallRequiresNewerDriver ||
-        error == cudaErrorSystemDriverMismatch || error == cudaErrorCompatNotSupportedOnDevice) {
-        return Status::error(Code::kDriverTooOld,
-                             "the driver supports CUDA %d.%d, this build needs %d.%d",
-                             version / 1000, version % 1000 / 10, CUDART_VERSION / 1000,
-                             CUDART_VERSION % 1000 / 10)
-            .with_cuda_error(error);
-    }
-    if (error != cudaSuccess) {
-        return Status::error(Code::kNoDevice, "no CUDA device: %s", cudaGetErrorString(error))
-            .with_cuda_error(error);
-    }
-    if (count == 0) return Status::error(Code::kNoDevice, "no CUDA device is visible");
-    return static_cast<uint32_t>(count);
-}
-
-Result<CudaDescription> describe_cuda(int32_t index) {
-    cudaDeviceProp properties = {};
-    TRY(cuda_status(cudaGetDeviceProperties(&properties, index), "device properties"));
-    CudaDescription described;
-    std::memcpy(described.name, properties.name,
-                std::min(std::strlen(properties.name), sizeof described.name - 1));
-    described.processor_count = properties.multiProcessorCount;
-    described.memory_bytes = properties.totalGlobalMem;
-    described.compute_major = properties.major;
-    described.compute_minor = properties.minor;
-    described.shared_memory_bytes = static_cast<uint32_t>(properties.sharedMemPerBlockOptin);
-    static_assert(sizeof described.uuid == sizeof properties.uuid);
-    std::memcpy(described.uuid, &properties.uuid, sizeof described.uuid);
-    if (properties.luidDeviceNodeMask != 0) {
-        std::memcpy(described.luid, properties.luid, sizeof described.luid);
-    }
-    TRY(const CudaScope scope, CudaScope::enter(index, nullptr));
-    size_t free_bytes = 0;
-    size_t total_bytes = 0;
-    TRY(cuda_status(cudaMemGetInfo(&free_bytes, &total_bytes), "free device memory"));
-    described.memory_free_bytes = free_bytes;
-    return described;
 }
 
 Result<CudaScope> CudaScope::enter(int32_t device, void* stream) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// device/cuda.h in a build without the CUDA toolkit.
-#include "device/cuda.h"
+// device/cuda_memory.h in a build without the CUDA toolkit.
+#include "device/cuda_memory.h"
 
 namespace mmoe {
 namespace {
@@ -11,12 +11,6 @@ Status no_backend() {
 
 }  // namespace
 
-Result<uint32_t> count_cuda_devices() {
-    return no_backend();
-}
-Result<CudaDescription> describe_cuda(int32_t /*index*/) {
-    return no_backend();
-}
 Status cuda_status(int /*error*/, const char* /*what*/) {
     return no_backend();
 }

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CUDA devices of this machine, their memory, and whose context is current. Nothing outside
-// this room and kernels/ names the CUDA runtime; a build without the toolkit has the same
-// functions, which answer that there is no CUDA backend.
-//
-// The runtime is linked statically and opens the driver on first use: all of this is safe where
-// there is no driver.
+// Device memory, and whose CUDA context is current. This header needs no toolkit; without one,
+// cuda_memory_none.cpp answers instead of cuda_memory.cpp that the build has no CUDA backend.
 #pragma once
 
 #include <cstddef>
@@ -16,23 +12,6 @@
 #include "base/status.h"
 
 namespace mmoe {
-
-struct CudaDescription {
-    char name[104] = {};
-    int32_t processor_count = 0;
-    uint64_t memory_bytes = 0;
-    uint64_t memory_free_bytes = 0;
-    int32_t compute_major = 0;
-    int32_t compute_minor = 0;
-    uint32_t shared_memory_bytes = 0;  // most that one block may ask for
-    uint8_t uuid[16] = {};
-    uint8_t luid[8] = {};
-};
-
-// kNoDevice: no driver, no device or no CUDA backend; kDriverTooOld names both versions.
-Result<uint32_t> count_cuda_devices();
-// `index` is below the count.
-Result<CudaDescription> describe_cuda(int32_t index);
 
 // A cudaError_t as a Status; `what` names the call.
 Status cuda_status(int error, const char* what);
