@@ -88,39 +88,37 @@ def rust_declarations(header):
     return "\n".join(lines)
 
 
-def c_signature(function, name):
+def c_signature(function):
     listed = ", ".join(f"{p.type} {p.name}" for p in function.parameters) or "void"
-    return f"{function.returns} {name}({listed})"
+    return f"{function.returns} go_{function.name}({listed})"
 
 
-def go_header():
-    return f"""/* SPDX-License-Identifier: Apache-2.0 */
-/* {NOTICE} */
-#ifndef MARLIN_MOE_GO_TRAMPOLINES_H
-#define MARLIN_MOE_GO_TRAMPOLINES_H
-
-/* Resolves every function of the open library; returns the name of the first that is missing, or
- * NULL. Nothing else of the header may be called before. */
-const char *marlin_moe_go_resolve(void *library);
-
-#endif
-"""
+def go_header(header):
+    lines = ["/* SPDX-License-Identifier: Apache-2.0 */", f"/* {NOTICE}",
+             " * Every function of the library, called through the library that was opened. The names",
+             " * are not the library's own: cgo exports what a program defines, and the library would",
+             " * find it. */",
+             "#ifndef MARLIN_MOE_GO_TRAMPOLINES_H", "#define MARLIN_MOE_GO_TRAMPOLINES_H", "",
+             "#include <marlin_moe.h>", "",
+             "/* Resolves every function; returns the name of the first that is missing, or NULL. */",
+             "const char *marlin_moe_go_resolve(void *library);", ""]
+    lines += [f"{c_signature(f)};" for f in header.functions]
+    return "\n".join(lines + ["", "#endif", ""])
 
 
 def go_trampolines(header):
-    lines = ["/* SPDX-License-Identifier: Apache-2.0 */", f"/* {NOTICE}",
-             " * The functions of the header, defined here to call the library that was opened. */",
-             '#include "trampolines.h"', "", "#include <dlfcn.h>", "", "#include <marlin_moe.h>", ""]
-    lines += [f"static __typeof__(&{f.name}) go_{f.name};" for f in header.functions]
+    lines = ["/* SPDX-License-Identifier: Apache-2.0 */", f"/* {NOTICE} */",
+             '#include "trampolines.h"', "", "#include <dlfcn.h>", ""]
+    lines += [f"static __typeof__(&{f.name}) at_{f.name};" for f in header.functions]
     lines += ["", "const char *marlin_moe_go_resolve(void *library) {"]
     for f in header.functions:
-        lines.append(f'    *(void **)&go_{f.name} = dlsym(library, "{f.name}");')
-        lines.append(f'    if (go_{f.name} == NULL) return "{f.name}";')
+        lines.append(f'    *(void **)&at_{f.name} = dlsym(library, "{f.name}");')
+        lines.append(f'    if (at_{f.name} == NULL) return "{f.name}";')
     lines += ["    return NULL;", "}"]
     for f in header.functions:
         arguments = ", ".join(p.name for p in f.parameters)
         keyword = "" if f.returns == "void" else "return "
-        lines += ["", f"{c_signature(f, f.name)} {{", f"    {keyword}go_{f.name}({arguments});", "}"]
+        lines += ["", f"{c_signature(f)} {{", f"    {keyword}at_{f.name}({arguments});", "}"]
     return "\n".join(lines + [""])
 
 
@@ -128,7 +126,7 @@ def main():
     header = public_header.parse(os.path.join(ROOT, "include", "marlin_moe.h"))
     files = {
         "rust/marlin-moe-sys/src/declarations.rs": rust_declarations(header),
-        "go/trampolines.h": go_header(),
+        "go/trampolines.h": go_header(header),
         "go/trampolines.c": go_trampolines(header),
     }
     stale = []

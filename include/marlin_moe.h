@@ -22,9 +22,10 @@
  * Shapes are row-major: `[T, H]` has H contiguous unless a stride says otherwise.
  *
  * @par Threads
- * A context, a quant config, a checkpoint and a sealed bundle are immutable: threads may
- * share them freely. A bundle that is being filled, and an executor, serve one call at a
- * time. No function keeps state of its own between calls or between threads.
+ * A context, a quant config and a checkpoint are immutable: threads may share them freely. A
+ * sealed bundle may be run by any number of threads; a call that changes it, a bundle that is
+ * being filled, and an executor serve one call at a time and answer #MMOE_ERR_BUSY to a second.
+ * No function keeps state of its own between calls or between threads.
  *
  * @par Ownership
  * A function that fills `T **out` gives the caller one object, ended with that type's
@@ -739,7 +740,7 @@ typedef struct mmoe_memory_plan {
 /* ---- Bundle: the expert weights of one layer ------------------------------------------------- */
 
 /** Expert weights, repacked for the context's device. While it is filled, one call at a time;
- *  once sealed, immutable and shared by executors and threads. */
+ *  once sealed, shared by executors and threads, and changed by whole experts only. */
 typedef struct mmoe_bundle mmoe_bundle;
 
 /**
@@ -752,7 +753,8 @@ typedef int32_t (*mmoe_progress_fn)(void* user, uint64_t done_bytes, uint64_t to
 /** Options of mmoe_bundle_create(), mmoe_bundle_load() and mmoe_bundle_plan(). */
 typedef struct mmoe_bundle_options {
     uint32_t struct_size;      /**< `sizeof(mmoe_bundle_options)`. */
-    uint32_t reserved;         /**< Must be 0. */
+    uint32_t slot_count;       /**< Experts resident at a time; 0: all of the split. With fewer,
+                                    the bundle starts without any: see mmoe_bundle_put(). */
     mmoe_progress_fn progress; /**< NULL: none. */
     void* progress_user;       /**< Passed to `progress`. */
     mmoe_split split;          /**< The part of the layer that this bundle holds. */
@@ -761,9 +763,11 @@ typedef struct mmoe_bundle_options {
 /** Describes a bundle. Filled by mmoe_bundle_info(). */
 typedef struct mmoe_bundle_description {
     uint32_t struct_size;             /**< Set by the caller before the call. */
-    uint32_t local_expert_count;      /**< Experts held here. */
+    uint32_t expert_count;            /**< Experts of the split. */
     uint32_t first_expert;            /**< Global number of the first of them. */
-    uint32_t local_intermediate_size; /**< I of this tensor-parallel rank. */
+    uint32_t resident_count;          /**< Experts that are here now. */
+    uint32_t slot_count;              /**< Experts that can be here at a time. */
+    uint32_t local_intermediate_size; /**< Intermediate channels of this tensor-parallel rank. */
     uint64_t resident_bytes;          /**< Bytes of the repacked weights on the device. */
     int32_t sealed;                   /**< 1 once every tensor is there. */
     mmoe_device_kind device_kind;     /**< Where they are. */
@@ -810,8 +814,9 @@ MMOE_API mmoe_status mmoe_bundle_create(mmoe_context* context, const mmoe_quant_
 
 /**
  * Gives the bundle one tensor, in the packing of its quant config's format, whole: the bundle
- * takes its own part of a split. A projection is repacked when the last of its weight, scale and
- * zero point has come; until then the bundle holds a copy, and setting a tensor again replaces it.
+ * takes its own part of a split. An expert is repacked when the last tensor that it needs has
+ * come; until then the bundle holds copies, and setting a tensor again replaces it. Tensors that
+ * a format may leave out count only if they come before that.
  *
  * @param bundle      The bundle, not yet sealed.
  * @param expert      Global number, 0 to E - 1. One that the split leaves out is ignored.
@@ -821,8 +826,7 @@ MMOE_API mmoe_status mmoe_bundle_create(mmoe_context* context, const mmoe_quant_
  * @param error       NULL, or filled on failure; the bundle is then as before.
  * @retval MMOE_ERR_NULL_POINTER      `bundle`, `tensor` or its data is NULL.
  * @retval MMOE_ERR_INVALID_ARGUMENT  `expert`, `projection` or `role` does not exist here.
- * @retval MMOE_ERR_STATE             The bundle is sealed, or the projection (or its bias) is
- *                                    already complete.
+ * @retval MMOE_ERR_STATE             The bundle is sealed, or the expert is already complete.
  * @retval MMOE_ERR_BUSY              Another thread is filling the bundle.
  * @retval MMOE_ERR_SHAPE             The text says the expected and the given shape.
  * @retval MMOE_ERR_DTYPE             The text says the expected and the given type.
@@ -874,6 +878,73 @@ MMOE_API mmoe_status mmoe_bundle_seal(mmoe_bundle* bundle, mmoe_error* error);
 MMOE_API mmoe_status mmoe_bundle_load(mmoe_context* context, const mmoe_checkpoint* checkpoint,
                                       uint32_t layer, const mmoe_bundle_options* options,
                                       mmoe_bundle** out, mmoe_error* error);
+
+/** One tensor of an expert, for mmoe_bundle_put(). */
+typedef struct mmoe_expert_tensor {
+    mmoe_projection projection; /**< Which linear layer. */
+    mmoe_role role;             /**< What the tensor is to it. */
+    mmoe_tensor tensor;         /**< Host memory; contiguous; as for mmoe_bundle_set(). */
+} mmoe_expert_tensor;
+
+/**
+ * Puts one expert into a sealed bundle: over what it was, at the same address, or into a free
+ * slot. Every value is checked before a byte changes. No run may use the bundle meanwhile.
+ *
+ * @param bundle   A sealed bundle.
+ * @param expert   Global number, 0 to E - 1, of this split.
+ * @param tensors  Every tensor of the expert; read before the call returns.
+ * @param count    Number of `tensors`.
+ * @param error    NULL, or filled on failure; the bundle is then as before, unless the text says
+ *                 that the expert is gone.
+ * @retval MMOE_ERR_NULL_POINTER      `bundle`, `tensors` or a tensor's data is NULL.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  The expert, a projection or a role does not exist here.
+ * @retval MMOE_ERR_STATE             The bundle is not sealed, or every slot is taken.
+ * @retval MMOE_ERR_BUSY              A run or another change uses the bundle.
+ * @retval MMOE_ERR_MISSING_TENSOR    The text names the tensor.
+ * @retval MMOE_ERR_SHAPE             The text says the expected and the given shape.
+ * @retval MMOE_ERR_DTYPE             The text says the expected and the given type.
+ * @retval MMOE_ERR_BAD_DATA          A scale or bias is not finite, or a zero point out of range.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for scratch ran out.
+ */
+MMOE_API mmoe_status mmoe_bundle_put(mmoe_bundle* bundle, uint32_t expert,
+                                     const mmoe_expert_tensor* tensors, uint32_t count,
+                                     mmoe_error* error);
+
+/**
+ * Puts one expert of a checkpoint into a sealed bundle; as mmoe_bundle_put(), but values are
+ * checked projection by projection: if the file is bad the expert is no longer resident.
+ *
+ * @param bundle      A sealed bundle.
+ * @param checkpoint  May be destroyed once this returns.
+ * @param layer       0 to mmoe_checkpoint_layer_count() - 1; of the bundle's shape and config.
+ * @param expert      Global number, 0 to E - 1, of this split.
+ * @param error       NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `bundle` or `checkpoint` is NULL.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  The layer or expert does not exist here, or differs from the
+ *                                    bundle in shape or quantisation.
+ * @retval MMOE_ERR_STATE             The bundle is not sealed, or every slot is taken.
+ * @retval MMOE_ERR_BUSY              A run or another change uses the bundle.
+ * @retval MMOE_ERR_BAD_DATA          As mmoe_bundle_load().
+ * @retval MMOE_ERR_MISSING_TENSOR    As mmoe_bundle_load().
+ * @retval MMOE_ERR_IO                As mmoe_bundle_load().
+ * @retval MMOE_ERR_FILE_CHANGED      As mmoe_bundle_load().
+ * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for scratch ran out.
+ */
+MMOE_API mmoe_status mmoe_bundle_put_from(mmoe_bundle* bundle, const mmoe_checkpoint* checkpoint,
+                                          uint32_t layer, uint32_t expert, mmoe_error* error);
+
+/**
+ * Takes one expert out of a sealed bundle: its slot is free, and ids of it are skipped.
+ *
+ * @param bundle  A sealed bundle.
+ * @param expert  Global number, 0 to E - 1. One that is not resident is no error.
+ * @param error   NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `bundle` is NULL.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  `expert` does not exist.
+ * @retval MMOE_ERR_STATE             The bundle is not sealed.
+ * @retval MMOE_ERR_BUSY              A run or another change uses the bundle.
+ */
+MMOE_API mmoe_status mmoe_bundle_evict(mmoe_bundle* bundle, uint32_t expert, mmoe_error* error);
 
 /** A load in the background. Functions on it may be called from any thread. */
 typedef struct mmoe_load mmoe_load;
@@ -945,6 +1016,8 @@ MMOE_API void mmoe_load_destroy(mmoe_load* load);
  * @param error   NULL, or filled on failure; no part of a file is left behind.
  * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
  * @retval MMOE_ERR_STATE          The bundle is not sealed.
+ * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts.
+ * @retval MMOE_ERR_BUSY           The bundle is being changed.
  * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
  * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
  * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header ran out.
@@ -1011,7 +1084,8 @@ typedef int32_t mmoe_precision;
 /** Values of #mmoe_precision. */
 enum {
     MMOE_PRECISION_DEFAULT = 0, /**< 16-bit activations or better: no worse than 1e-4 relative
-                                     L2 on the CPU before the output is rounded. */
+                                     L2 on the CPU before the output is rounded; 3e-4 where
+                                     single hidden values are 20 times as large as the rest. */
     MMOE_PRECISION_EXACT = 1    /**< fp32 activations and products; 1e-5. */
 };
 
@@ -1106,7 +1180,7 @@ typedef struct mmoe_run_args {
  *                                    NULL on the CPU, or the bundle needs a larger workspace or
  *                                    belongs to another device.
  * @retval MMOE_ERR_STATE             The bundle is not sealed.
- * @retval MMOE_ERR_BUSY              Another thread is in this executor.
+ * @retval MMOE_ERR_BUSY              Another thread is in this executor, or changes the bundle.
  * @retval MMOE_ERR_UNSUPPORTED       No kernel serves this bundle with the executor's types.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The first run could not start the library's own threads.
  * @retval MMOE_ERR_DEVICE            A launch was refused.

@@ -4,6 +4,7 @@
 #include "cpu/gemm_f32.h"
 #include "cpu/gemm_int16.h"
 #include "cpu/pack_rows.h"
+#include "cpu/pack_tiles_avx2.h"
 #include "cpu/tiers.h"
 #include "cpu/vector_avx2.h"
 
@@ -35,6 +36,13 @@ void combine(const CombineArgs& args) {
 }
 void store(Element type, int64_t count, const float* sums, void* out) {
     store_sums<Avx2>(type, count, sums, out);
+}
+void pack_tiles(const PackTilesArgs& args) {
+    if (args.bits == 4) {
+        pack_tiles_of<4>(args);
+    } else {
+        pack_tiles_of<8>(args);
+    }
 }
 
 }  // namespace mmoe::cpu::avx2

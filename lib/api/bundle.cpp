@@ -49,10 +49,7 @@ Progress progress_of(mmoe_progress_fn progress, void* user) {
 Result<BundleArguments> read_bundle_options(const mmoe_bundle_options* options) {
     mmoe_bundle_options known;
     TRY(read_options(options, "options", sizeof known, &known));
-    if (known.reserved != 0) {
-        return Status::error(Code::kInvalidArgument, "options->reserved: must be 0");
-    }
-    return BundleArguments{read_split(known.split),
+    return BundleArguments{read_split(known.split), known.slot_count,
                            progress_of(known.progress, known.progress_user)};
 }
 
@@ -70,7 +67,7 @@ mmoe_status mmoe_support_query(const mmoe_context* context, const mmoe_quant_con
         TRY(const Layer known_layer, read_layer(layer));
         const Split known_split = read_split(split == nullptr ? mmoe_split{} : *split);
         const Support answer =
-            query_support(context->object->kind, *config->object, known_layer, known_split);
+            query_support(context->object->kind, {*config->object, known_layer, known_split, 0});
         mmoe_support filled = {};
         filled.supported = answer.reasons == 0 ? 1 : 0;
         filled.reasons = answer.reasons;
@@ -93,7 +90,8 @@ mmoe_status mmoe_bundle_plan(const mmoe_context* context, const mmoe_quant_confi
         TRY(const Layer known_layer, read_layer(layer));
         TRY(const BundleArguments arguments, read_bundle_options(options));
         TRY(const MemoryNeed need,
-            Bundle::plan(*context->object, *config->object, known_layer, arguments.split));
+            Bundle::plan(*context->object,
+                         {*config->object, known_layer, arguments.split, arguments.slot_count}));
         mmoe_memory_plan filled = {};
         filled.resident_bytes = need.resident_bytes;
         filled.scratch_bytes = need.scratch_bytes;
@@ -114,7 +112,8 @@ mmoe_status mmoe_bundle_create(mmoe_context* context, const mmoe_quant_config* c
         TRY(const Layer known_layer, read_layer(layer));
         TRY(const BundleArguments arguments, read_bundle_options(options));
         TRY(std::shared_ptr<Bundle> bundle,
-            Bundle::create(context->object, *config->object, known_layer, arguments.split));
+            Bundle::create(context->object,
+                           {*config->object, known_layer, arguments.split, arguments.slot_count}));
         *out = new mmoe_bundle(std::move(bundle));
         return {};
     });
@@ -151,7 +150,7 @@ mmoe_status mmoe_bundle_load(mmoe_context* context, const mmoe_checkpoint* check
         TRY(const LayerEntry* entry, find_layer(*checkpoint->object, layer));
         TRY(std::shared_ptr<Bundle> bundle,
             Bundle::load(context->object, *checkpoint->object, *entry, arguments.split,
-                         arguments.progress));
+                         arguments.slot_count, arguments.progress));
         *out = new mmoe_bundle(std::move(bundle));
         return {};
     });
@@ -169,14 +168,50 @@ mmoe_status mmoe_bundle_info(const mmoe_bundle* bundle, mmoe_layer* layer,
         if (layer != nullptr) write_output(describe_layer(object.layer()), layer);
         if (description == nullptr) return {};
         mmoe_bundle_description filled = {};
-        filled.local_expert_count = static_cast<uint32_t>(object.shard().expert_count);
-        filled.first_expert = static_cast<uint32_t>(object.shard().first_expert);
-        filled.local_intermediate_size = static_cast<uint32_t>(object.layer().intermediate_size);
+        const Shard& shard = object.shard();
+        filled.expert_count = static_cast<uint32_t>(shard.expert_count);
+        filled.first_expert = static_cast<uint32_t>(shard.first_expert);
+        filled.resident_count = static_cast<uint32_t>(object.resident_count());
+        filled.slot_count = static_cast<uint32_t>(shard.slot_count);
+        filled.local_intermediate_size = static_cast<uint32_t>(shard.slice.size);
         filled.resident_bytes = object.resident_bytes();
         filled.sealed = object.sealed() ? 1 : 0;
         filled.device_kind = static_cast<mmoe_device_kind>(object.context()->kind);
         write_output(filled, description);
         return {};
+    });
+}
+
+mmoe_status mmoe_bundle_put(mmoe_bundle* bundle, uint32_t expert, const mmoe_expert_tensor* tensors,
+                            uint32_t count, mmoe_error* error) {
+    return call(error, [&]() -> Status {
+        TRY(require_handle(bundle, "bundle"));
+        TRY(require_not_null(tensors, "tensors"));
+        ExpertTensors views;
+        for (uint32_t i = 0; i < count; ++i) {
+            const mmoe_expert_tensor& given = tensors[i];
+            TRY(check_set_arguments(given.projection, given.role).within("tensors[%u]", i));
+            TRY(views.at(static_cast<Projection>(given.projection), static_cast<Role>(given.role)),
+                read_tensor("tensor", given.tensor));
+        }
+        return bundle->object->put(expert, views);
+    });
+}
+
+mmoe_status mmoe_bundle_put_from(mmoe_bundle* bundle, const mmoe_checkpoint* checkpoint,
+                                 uint32_t layer, uint32_t expert, mmoe_error* error) {
+    return call(error, [&]() -> Status {
+        TRY(require_handle(bundle, "bundle"));
+        TRY(require_handle(checkpoint, "checkpoint"));
+        TRY(const LayerEntry* entry, find_layer(*checkpoint->object, layer));
+        return bundle->object->put(expert, *checkpoint->object, *entry);
+    });
+}
+
+mmoe_status mmoe_bundle_evict(mmoe_bundle* bundle, uint32_t expert, mmoe_error* error) {
+    return call(error, [&]() -> Status {
+        TRY(require_handle(bundle, "bundle"));
+        return bundle->object->evict(expert);
     });
 }
 

@@ -77,6 +77,7 @@ mmoe_quant_fields describe_config(const QuantConfig& config) noexcept;
 // Bundle options of every function that takes them.
 struct BundleArguments {
     Split split;
+    int64_t slot_count = 0;
     Progress progress;
 };
 Result<BundleArguments> read_bundle_options(const mmoe_bundle_options* options);

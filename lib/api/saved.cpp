@@ -17,7 +17,7 @@ mmoe_status mmoe_load_start(mmoe_context* context, const mmoe_checkpoint* checkp
         TRY(const LayerEntry* entry, find_layer(*checkpoint->object, layer));
         TRY(std::shared_ptr<LoadJob> job,
             LoadJob::start(context->object, checkpoint->object, *entry, arguments.split,
-                           std::move(arguments.progress)));
+                           arguments.slot_count, std::move(arguments.progress)));
         *out = new mmoe_load(std::move(job));
         return {};
     });

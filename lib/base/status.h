@@ -94,6 +94,7 @@ class [[nodiscard]] Result {
 
     [[nodiscard]] bool ok() const noexcept { return value_.has_value(); }
     [[nodiscard]] Status& status() noexcept { return status_; }
+    [[nodiscard]] const Status& status() const noexcept { return status_; }
     [[nodiscard]] T& value() & noexcept { return *value_; }
     [[nodiscard]] T&& value() && noexcept { return *std::move(value_); }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making and filling a bundle. Tensors are staged until their projection is complete, then
-// unpacked in strips and repacked into the resident records.
+// Making, filling and changing a bundle. Tensors are staged until their expert is complete, then
+// repacked into its slot.
 #include "bundle/bundle.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "bundle/support.h"
@@ -12,176 +11,199 @@
 namespace mmoe {
 namespace {
 
-constexpr uint8_t kWeightsDone = 1;
-constexpr uint8_t kBiasDone = 2;
+constexpr int32_t kAbsent = -1;
 
-constexpr Projection kProjections[] = {Projection::kGate, Projection::kUp, Projection::kDown};
-constexpr Role kWeightRoles[] = {Role::kWeight, Role::kScale, Role::kZeroPoint, Role::kGroupIndex};
-
-float element_as_f32(const TensorView& tensor, int64_t index) noexcept {
-    if (tensor.dtype == DType::kF32) return static_cast<const float*>(tensor.data)[index];
-    const uint16_t bits = static_cast<const uint16_t*>(tensor.data)[index];
-    return tensor.dtype == DType::kF16 ? layout::f16_to_f32(bits) : layout::bf16_to_f32(bits);
+Status busy_filling() {
+    return Status::error(Code::kBusy, "another thread is filling the bundle");
 }
 
 }  // namespace
 
-Result<MemoryNeed> Bundle::plan(const Context& context, const QuantConfig& config,
-                                const Layer& layer, const Split& split) {
-    TRY(require_support(context.kind, config, layer, split));
-    const CpuBundlePlan plan = plan_cpu_bundle(config, layer, shard_of(layer, split).expert_count);
+Result<MemoryNeed> Bundle::plan(const Context& context, const BundleSpec& spec) {
+    TRY(require_support(context.kind, spec));
+    TRY(const Shard shard, plan_shard(spec));
     MemoryNeed need;
-    need.resident_bytes = static_cast<uint64_t>(plan.total_bytes());
-    need.scratch_bytes = load_scratch_bytes(context, plan);
+    need.resident_bytes = static_cast<uint64_t>(plan_cpu_bundle(spec, shard).total_bytes());
+    need.scratch_bytes = load_scratch_bytes(context, spec);
     return need;
 }
 
 Result<std::shared_ptr<Bundle>> Bundle::create(std::shared_ptr<const Context> context,
-                                               const QuantConfig& config, const Layer& layer,
-                                               const Split& split) {
-    TRY(require_support(context->kind, config, layer, split));
+                                               const BundleSpec& spec) {
+    TRY(require_support(context->kind, spec));
     std::shared_ptr<Bundle> bundle(new Bundle);
-    bundle->config_ = config;
-    bundle->layer_ = layer;
-    bundle->split_ = split;
-    bundle->shard_ = shard_of(layer, split);
-    bundle->done_.resize(static_cast<size_t>(bundle->shard_.expert_count) * 3);
-    TRY(std::unique_ptr<CpuStore> store,
-        CpuStore::create(context, config, layer, bundle->shard_.expert_count));
+    bundle->spec_ = spec;
+    // One scale type for the whole bundle: a tensor of another is refused, not rounded.
+    if (!spec.config.scale_type) bundle->spec_.config.scale_type = layout::ScaleType::kBf16;
+    TRY(bundle->shard_, plan_shard(spec));
+    const Shard& shard = bundle->shard_;
+    bundle->form_ = ExpertForm(bundle->spec_.config, spec.layer);
+    bundle->slots_.assign(static_cast<size_t>(spec.layer.expert_count), kAbsent);
+    if (shard.slot_count == shard.expert_count) {
+        for (int64_t i = 0; i < shard.expert_count; ++i) {
+            bundle->slots_[static_cast<size_t>(shard.first_expert + i)] = static_cast<int32_t>(i);
+        }
+    }
+    TRY(std::unique_ptr<CpuStore> store, CpuStore::create(context, bundle->spec_, shard));
     bundle->cpu_ = store.get();
     bundle->store_ = std::move(store);
     bundle->context_ = std::move(context);
     return bundle;
 }
 
-bool Bundle::has_projection(Projection projection) const noexcept {
-    return projection != Projection::kGate || layer_.gated();
+int64_t Bundle::resident_count() const noexcept {
+    return std::count_if(slots_.begin(), slots_.end(), [](int32_t slot) { return slot >= 0; });
 }
 
-ExpectedTensor Bundle::expected(Projection projection, Role role) const {
-    if (role == Role::kBias && !layer_.bias) return {};
-    return expected_tensor(config_, layer_.outputs(projection), layer_.inputs(projection), role);
+Status Bundle::check_expert(int64_t expert) const {
+    if (expert >= 0 && expert < spec_.layer.expert_count) return {};
+    return Status::error(Code::kInvalidArgument, "expected an expert from 0 to %lld",
+                         static_cast<long long>(spec_.layer.expert_count - 1));
 }
 
-Status Bundle::check_place(int64_t expert, Projection projection, Role role) const {
-    if (expert < 0 || expert >= layer_.expert_count) {
-        return Status::error(Code::kInvalidArgument, "expected an expert from 0 to %lld",
-                             static_cast<long long>(layer_.expert_count - 1));
+// Values are checked before the first byte changes.
+Status Bundle::put_checked(int64_t slot, const ExpertTensors& tensors) {
+    for (const Projection projection : kProjections) {
+        if (!form_.has(projection)) continue;
+        TRY(form_.check(projection, tensors).within("%s", projection_name(projection)));
     }
-    if (!has_projection(projection)) {
-        return Status::error(Code::kInvalidArgument, "the layer has no gate");
+    const std::vector<int32_t> channels =
+        form_.channels(tensors.at(Projection::kDown, Role::kGroupIndex));
+    for (const Projection projection : kProjections) {
+        if (!form_.has(projection)) continue;
+        TRY(store_->put({slot, projection, tensors.projection(projection), channels}));
+        if (!spec_.layer.bias) continue;
+        TRY(const std::vector<float> bias, read_bias(tensors.at(projection, Role::kBias)));
+        TRY(store_->put_bias(slot, projection, bias, channels));
     }
-    if (expected(projection, role).rank == 0) {
-        return Status::error(Code::kInvalidArgument,
-                             "%s: this quant config and layer have no such tensor",
-                             role_name(role));
-    }
-    return {};
-}
-
-Status Bundle::put(int64_t local, Projection projection, const ProjectionTensors& tensors) const {
-    TRY(check_projection(config_, layer_.outputs(projection), layer_.inputs(projection), tensors));
-    return store_->put(local, projection, tensors);
-}
-
-Status Bundle::put_bias(int64_t local, Projection projection, const TensorView& tensor) const {
-    std::vector<float> bias(static_cast<size_t>(layer_.outputs(projection)));
-    for (size_t i = 0; i < bias.size(); ++i) {
-        bias[i] = element_as_f32(tensor, static_cast<int64_t>(i));
-        if (!std::isfinite(bias[i])) {
-            return Status::error(Code::kBadData,
-                                 "bias: element %zu: expected a finite number, got %g", i,
-                                 static_cast<double>(bias[i]));
-        }
-    }
-    return store_->put_bias(local, projection, bias);
-}
-
-Status Bundle::stage(int64_t local, Projection projection, Role role, const TensorView& tensor) {
-    StagedProjection& staged = staged_[{local, projection}];
-    const bool complete =
-        std::all_of(std::begin(kWeightRoles), std::end(kWeightRoles), [&](Role wanted) {
-            return !expected(projection, wanted).required || wanted == role ||
-                   staged.contains(wanted);
-        });
-    if (!complete) {
-        Staged copy{tensor, {}};
-        uint64_t size_bytes = dtype_bytes(tensor.dtype);
-        for (int axis = 0; axis < tensor.rank; ++axis) {
-            size_bytes *= static_cast<uint64_t>(tensor.shape[axis]);
-        }
-        TRY(copy.data, Buffer::create(context_->allocator, size_bytes, "staged tensor"));
-        std::memcpy(copy.data.data(), tensor.data, size_bytes);
-        copy.view.data = copy.data.data();
-        staged[role] = std::move(copy);
-        return {};
-    }
-    const auto view = [&](Role wanted) -> TensorView {
-        if (wanted == role) return tensor;
-        const auto found = staged.find(wanted);
-        return found == staged.end() ? TensorView{} : found->second.view;
-    };
-    TRY(put(local, projection,
-            {view(Role::kWeight), view(Role::kScale), view(Role::kZeroPoint),
-             view(Role::kGroupIndex)}));
-    staged_.erase({local, projection});
-    done(local, projection) |= kWeightsDone;
     return {};
 }
 
 Status Bundle::set_exclusively(int64_t expert, Projection projection, Role role,
                                const TensorView& tensor) {
     if (sealed()) return Status::error(Code::kState, "the bundle is sealed");
-    TRY(check_place(expert, projection, role));
-    TRY(check_tensor(config_, layer_.outputs(projection), layer_.inputs(projection), role, tensor));
-    const int64_t local = shard_.local(expert);
-    if (local < 0) return {};
-    if ((done(local, projection) & (role == Role::kBias ? kBiasDone : kWeightsDone)) != 0) {
-        return Status::error(Code::kState, "%s: the projection's %s already complete",
-                             role_name(role), role == Role::kBias ? "bias is" : "weights are");
+    TRY(check_expert(expert));
+    TRY(form_.check(projection, role, tensor).within("%s", projection_name(projection)));
+    const int32_t slot = slots_[static_cast<size_t>(expert)];
+    if (slot < 0) return {};
+    const auto [found, is_new] = staged_.try_emplace(expert);
+    Staged& staged = found->second;
+    if (!is_new && !form_.missing(staged.tensors)) {
+        return Status::error(Code::kState, "it is already complete");
     }
-    if (role != Role::kBias) return stage(local, projection, role, tensor);
-    TRY(put_bias(local, projection, tensor));
-    done(local, projection) |= kBiasDone;
+    ExpertTensors tensors = staged.tensors;
+    tensors.at(projection, role) = tensor;
+    if (!form_.missing(tensors)) {
+        TRY(put_checked(slot, tensors));
+        // Kept as a mark that the expert is complete, without its memory.
+        staged.tensors = tensors;
+        for (Buffer& buffer : staged.data) buffer = {};
+        return {};
+    }
+    uint64_t size_bytes = dtype_bytes(tensor.dtype);
+    for (int axis = 0; axis < tensor.rank; ++axis) {
+        size_bytes *= static_cast<uint64_t>(tensor.shape[axis]);
+    }
+    TRY(Buffer copy, Buffer::create(context_->allocator, size_bytes, "staged tensor"));
+    std::memcpy(copy.data(), tensor.data, size_bytes);
+    tensors.at(projection, role).data = copy.data();
+    staged.data[ExpertTensors::index(projection, role)] = std::move(copy);
+    staged.tensors = tensors;
     return {};
 }
 
 Status Bundle::set(int64_t expert, Projection projection, Role role, const TensorView& tensor) {
     const Exclusive::Hold hold(filling_);
-    if (!hold.held()) {
-        return Status::error(Code::kBusy, "another thread is filling the bundle");
-    }
+    if (!hold.held()) return busy_filling();
     return set_exclusively(expert, projection, role, tensor)
-        .within("expert %lld %s", static_cast<long long>(expert), projection_name(projection));
+        .within("expert %lld", static_cast<long long>(expert));
 }
 
 Status Bundle::seal() {
     const Exclusive::Hold hold(filling_);
-    if (!hold.held()) {
-        return Status::error(Code::kBusy, "another thread is filling the bundle");
-    }
+    if (!hold.held()) return busy_filling();
     if (sealed()) return Status::error(Code::kState, "the bundle is sealed already");
-    for (int64_t local = 0; local < shard_.expert_count; ++local) {
-        for (const Projection projection : kProjections) {
-            if (!has_projection(projection)) continue;
-            const uint8_t have = done(local, projection);
-            const bool weights = (have & kWeightsDone) != 0;
-            if (weights && (!layer_.bias || (have & kBiasDone) != 0)) continue;
-            Role missing = Role::kBias;
-            if (!weights) {
-                const auto staged = staged_.find({local, projection});
-                for (const Role role : kWeightRoles) {
-                    if (!expected(projection, role).required) continue;
-                    missing = role;
-                    if (staged == staged_.end() || !staged->second.contains(role)) break;
-                }
-            }
-            return Status::error(Code::kMissingTensor, "expert %lld %s %s was never set",
-                                 static_cast<long long>(shard_.first_expert + local),
-                                 projection_name(projection), role_name(missing));
-        }
+    for (int64_t expert = 0; expert < spec_.layer.expert_count; ++expert) {
+        if (slots_[static_cast<size_t>(expert)] < 0) continue;
+        const auto staged = staged_.find(expert);
+        const auto missing =
+            form_.missing(staged == staged_.end() ? ExpertTensors() : staged->second.tensors);
+        if (!missing) continue;
+        return Status::error(Code::kMissingTensor, "expert %lld %s: %s was never set",
+                             static_cast<long long>(expert), projection_name(missing->projection),
+                             role_name(missing->role));
     }
+    staged_.clear();
     sealed_.store(true, std::memory_order_release);
+    return {};
+}
+
+Result<int64_t> Bundle::slot_for(int64_t expert) const {
+    const int32_t own = slots_[static_cast<size_t>(expert)];
+    if (own >= 0) return int64_t{own};
+    std::vector<bool> taken(static_cast<size_t>(shard_.slot_count));
+    for (const int32_t slot : slots_) {
+        if (slot >= 0) taken[static_cast<size_t>(slot)] = true;
+    }
+    const auto free = std::find(taken.begin(), taken.end(), false);
+    if (free != taken.end()) return int64_t{free - taken.begin()};
+    return Status::error(Code::kState, "all %lld slots are taken; evict an expert first",
+                         static_cast<long long>(shard_.slot_count));
+}
+
+// `fill` writes the slot. If it fails half-way the expert is no longer resident.
+template <class Fill>
+Status Bundle::replace(int64_t expert, Fill&& fill) {
+    if (!sealed()) return Status::error(Code::kState, "the bundle is not sealed");
+    const ReadersOrWriter::Writing writing(users_);
+    if (!writing.held()) return Status::error(Code::kBusy, "the bundle is in use");
+    TRY(check_expert(expert));
+    if (!shard_.holds(expert)) {
+        return Status::error(Code::kInvalidArgument, "another expert-parallel rank holds it");
+    }
+    TRY(const int64_t slot, slot_for(expert));
+    int32_t& place = slots_[static_cast<size_t>(expert)];
+    place = kAbsent;
+    cpu_->clear(slot);
+    TRY(fill(slot));
+    place = static_cast<int32_t>(slot);
+    return {};
+}
+
+Status Bundle::put(int64_t expert, const ExpertTensors& tensors) {
+    const auto check = [&]() -> Status {
+        TRY(check_expert(expert));
+        if (const auto missing = form_.missing(tensors)) {
+            return Status::error(Code::kMissingTensor, "%s: %s is missing",
+                                 projection_name(missing->projection), role_name(missing->role));
+        }
+        for (const Projection projection : kProjections) {
+            if (!form_.has(projection)) continue;
+            TRY(form_.check(projection, tensors).within("%s", projection_name(projection)));
+        }
+        return replace(expert, [&](int64_t slot) { return put_checked(slot, tensors); });
+    };
+    return check().within("expert %lld", static_cast<long long>(expert));
+}
+
+Status Bundle::put(int64_t expert, const Checkpoint& checkpoint, const LayerEntry& entry) {
+    if (!entry.problem.ok()) return entry.problem;
+    QuantConfig config = entry.config;
+    if (!config.scale_type) config.scale_type = layout::ScaleType::kBf16;
+    if (!(entry.layer == spec_.layer) || !(config == spec_.config)) {
+        return Status::error(Code::kInvalidArgument,
+                             "layer: its shape or quantisation is not the bundle's");
+    }
+    return replace(expert,
+                   [&](int64_t slot) { return load_expert(checkpoint, entry, expert, slot); });
+}
+
+Status Bundle::evict(int64_t expert) {
+    if (!sealed()) return Status::error(Code::kState, "the bundle is not sealed");
+    const ReadersOrWriter::Writing writing(users_);
+    if (!writing.held()) return Status::error(Code::kBusy, "the bundle is in use");
+    TRY(check_expert(expert).within("expert %lld", static_cast<long long>(expert)));
+    slots_[static_cast<size_t>(expert)] = kAbsent;
     return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The expert weights of one layer, repacked and resident. Filled tensor by tensor or loaded from
-// a checkpoint; immutable once sealed.
+// The expert weights of one layer, repacked and resident. Filled tensor by tensor, loaded from a
+// checkpoint or opened from a saved file; once sealed, it changes by whole experts only.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,10 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "bundle/cpu_store.h"
-#include "bundle/shard.h"
+#include "bundle/expert_tensors.h"
+#include "bundle/spec.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/layer.h"
-#include "checkpoint/quant_config.h"
-#include "checkpoint/tensor.h"
 #include "device/context.h"
-#include "unpack/unpack.h"
 
 namespace mmoe {
 
@@ -30,28 +28,23 @@ struct MemoryNeed {
     uint64_t scratch_bytes = 0;
 };
 
-// Host memory that load() takes beside the bundle.
-uint64_t load_scratch_bytes(const Context& context, const CpuBundlePlan& plan) noexcept;
-
 // Returns false to stop.
 using Progress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 
 class Bundle {
   public:
-    // From shapes alone; `config` and `layer` must be supported.
-    static Result<MemoryNeed> plan(const Context& context, const QuantConfig& config,
-                                   const Layer& layer, const Split& split);
+    // From shapes alone; refuses what cannot run.
+    static Result<MemoryNeed> plan(const Context& context, const BundleSpec& spec);
 
     // Empty.
     static Result<std::shared_ptr<Bundle>> create(std::shared_ptr<const Context> context,
-                                                  const QuantConfig& config, const Layer& layer,
-                                                  const Split& split);
+                                                  const BundleSpec& spec);
 
-    // Sealed. `progress` may be empty.
+    // Sealed. With fewer slots than experts it starts without any. `progress` may be empty.
     static Result<std::shared_ptr<Bundle>> load(std::shared_ptr<const Context> context,
                                                 const Checkpoint& checkpoint,
                                                 const LayerEntry& entry, const Split& split,
-                                                const Progress& progress);
+                                                int64_t slot_count, const Progress& progress);
 
     // Writes a sealed bundle to one file, whole or not at all.
     Status save(const std::string& path) const;
@@ -63,55 +56,64 @@ class Bundle {
     Status set(int64_t expert, Projection projection, Role role, const TensorView& tensor);
     Status seal();
 
+    // Of a sealed bundle: puts one expert in, in place of what it was, or in a free slot.
+    Status put(int64_t expert, const ExpertTensors& tensors);
+    Status put(int64_t expert, const Checkpoint& checkpoint, const LayerEntry& entry);
+    // Takes one expert out; its ids are skipped from now on.
+    Status evict(int64_t expert);
+
     [[nodiscard]] bool sealed() const noexcept { return sealed_.load(std::memory_order_acquire); }
     [[nodiscard]] const std::shared_ptr<const Context>& context() const noexcept {
         return context_;
     }
-    [[nodiscard]] const QuantConfig& config() const noexcept { return config_; }
-    [[nodiscard]] const Layer& layer() const noexcept { return layer_; }  // whole
-    [[nodiscard]] const Split& split() const noexcept { return split_; }
+    [[nodiscard]] const BundleSpec& spec() const noexcept { return spec_; }
+    [[nodiscard]] const Layer& layer() const noexcept { return spec_.layer; }  // whole
     [[nodiscard]] const Shard& shard() const noexcept { return shard_; }
-    // Null unless the context's device is the CPU.
-    [[nodiscard]] const CpuStore* cpu() const noexcept { return cpu_; }
+    [[nodiscard]] int64_t resident_count() const noexcept;
     [[nodiscard]] uint64_t resident_bytes() const noexcept { return store_->resident_bytes(); }
 
+    // Runs read, put() and evict() write.
+    [[nodiscard]] ReadersOrWriter& users() const noexcept { return users_; }
+    // [E]: slot of each global expert, or -1.
+    [[nodiscard]] std::span<const int32_t> slots() const noexcept { return slots_; }
+    // Null unless the context's device is the CPU.
+    [[nodiscard]] const CpuStore* cpu() const noexcept { return cpu_; }
+
   private:
-    // A tensor kept until its projection is complete.
+    // An expert's tensors, kept until the last of them has come.
     struct Staged {
-        TensorView view;
-        Buffer data;
+        ExpertTensors tensors;
+        Buffer data[ExpertTensors::kCount];
     };
-    // Weight, scale, zero point and group index of one projection, by role.
-    using StagedProjection = std::map<Role, Staged>;
 
     Bundle() = default;
-    [[nodiscard]] bool has_projection(Projection projection) const noexcept;
-    // Rank 0: the layer and its config have no such tensor.
-    [[nodiscard]] ExpectedTensor expected(Projection projection, Role role) const;
-    [[nodiscard]] uint8_t& done(int64_t local, Projection projection) noexcept {
-        return done_[static_cast<size_t>(local * 3 + static_cast<int>(projection) - 1)];
-    }
-    Status check_place(int64_t expert, Projection projection, Role role) const;
     Status set_exclusively(int64_t expert, Projection projection, Role role,
                            const TensorView& tensor);
-    Status put(int64_t local, Projection projection, const ProjectionTensors& tensors) const;
-    Status put_bias(int64_t local, Projection projection, const TensorView& tensor) const;
-    Status stage(int64_t local, Projection projection, Role role, const TensorView& tensor);
-    Status load_expert(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t local) const;
-    Status load_projection(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t local,
-                           Projection projection) const;
+    Status check_expert(int64_t expert) const;
+    Status put_checked(int64_t slot, const ExpertTensors& tensors);
+    Status load_expert(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
+                       int64_t slot);
+    Status load_projection(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
+                           Projection projection, int64_t slot, std::span<const int32_t> channels);
+    // The expert's own slot or a free one.
+    Result<int64_t> slot_for(int64_t expert) const;
+    template <class Fill>
+    Status replace(int64_t expert, Fill&& fill);
 
     std::shared_ptr<const Context> context_;
-    QuantConfig config_;
-    Layer layer_;
-    Split split_;
+    BundleSpec spec_;
     Shard shard_;
+    ExpertForm form_;
     std::unique_ptr<Store> store_;
     CpuStore* cpu_ = nullptr;  // store_, if it is one
-    std::map<std::pair<int64_t, Projection>, StagedProjection> staged_;
-    std::vector<uint8_t> done_;  // [experts, 3] bits: kWeightsDone, kBiasDone
+    std::vector<int32_t> slots_;
+    std::map<int64_t, Staged> staged_;  // by expert
     Exclusive filling_;
+    mutable ReadersOrWriter users_;
     std::atomic<bool> sealed_{false};
 };
+
+// Host memory that load() takes beside the bundle.
+uint64_t load_scratch_bytes(const Context& context, const BundleSpec& spec) noexcept;
 
 }  // namespace mmoe

@@ -3,8 +3,8 @@
 
 namespace mmoe {
 
-CpuBundlePlan plan_cpu_bundle(const QuantConfig& config, const Layer& layer,
-                              int64_t expert_count) noexcept {
+CpuBundlePlan plan_cpu_bundle(const BundleSpec& spec, const Shard& shard) noexcept {
+    const QuantConfig& config = spec.config;
     layout::CpuRecordPlan common;
     common.bits = config.bits;
     common.asymmetric = config.asymmetric();
@@ -12,16 +12,17 @@ CpuBundlePlan plan_cpu_bundle(const QuantConfig& config, const Layer& layer,
 
     CpuBundlePlan plan;
     plan.gate_up = common;
-    plan.gate_up.outputs = layer.intermediate_size;
-    plan.gate_up.inputs = layer.hidden_size;
-    plan.gate_up.group_size = config.group_size_for(layer.hidden_size);
-    plan.gate_up.gated_pair = layer.gated();
+    plan.gate_up.outputs = shard.slice.size;
+    plan.gate_up.inputs = spec.layer.hidden_size;
+    plan.gate_up.group_size = config.group_size_for(spec.layer.hidden_size);
+    plan.gate_up.gated_pair = spec.layer.gated();
     plan.down = common;
-    plan.down.outputs = layer.hidden_size;
-    plan.down.inputs = layer.intermediate_size;
-    plan.down.group_size = config.group_size_for(layer.intermediate_size);
-    plan.expert_count = expert_count;
-    plan.bias = layer.bias;
+    plan.down.outputs = spec.layer.hidden_size;
+    plan.down.inputs = shard.slice.size;
+    plan.down.group_size = shard.slice.down_group_size;
+    plan.slot_count = shard.slot_count;
+    plan.bias = spec.layer.bias;
+    plan.input_order = config.order == Order::kGroup;
     return plan;
 }
 

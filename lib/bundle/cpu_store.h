@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "base/memory.h"
 #include "bundle/cpu_plan.h"
+#include "bundle/spec.h"
 #include "bundle/store.h"
-#include "checkpoint/quant_config.h"
 #include "device/context.h"
 
 namespace mmoe {
@@ -16,11 +18,11 @@ namespace mmoe {
 class CpuStore final : public Store {
   public:
     static Result<std::unique_ptr<CpuStore>> create(std::shared_ptr<const Context> context,
-                                                    const QuantConfig& config, const Layer& layer,
-                                                    int64_t slot_count);
+                                                    const BundleSpec& spec, const Shard& shard);
 
-    Status put(int64_t slot, Projection projection, const ProjectionTensors& tensors) override;
-    Status put_bias(int64_t slot, Projection projection, std::span<const float> bias) override;
+    Status put(const StoreEntry& entry) override;
+    Status put_bias(int64_t slot, Projection projection, std::span<const float> bias,
+                    std::span<const int32_t> channels) override;
     [[nodiscard]] uint64_t resident_bytes() const noexcept override {
         return static_cast<uint64_t>(plan_.total_bytes());
     }
@@ -28,20 +30,23 @@ class CpuStore final : public Store {
     [[nodiscard]] const CpuBundlePlan& plan() const noexcept { return plan_; }
 
     struct Expert {
-        const uint8_t* gate_up;     // records
-        const uint8_t* down;        // records
-        const float* gate_up_bias;  // [blocks, 64] in lane order, or null
-        const float* down_bias;     // [blocks, 64], or null
+        const uint8_t* gate_up;      // records
+        const uint8_t* down;         // records
+        const float* gate_up_bias;   // [blocks, 64] in lane order, or null
+        const float* down_bias;      // [blocks, 64], or null
+        const int32_t* input_order;  // [H]: hidden element that comes to each input, or null
     };
     [[nodiscard]] Expert expert(int64_t slot) const noexcept;
 
     // All bytes of a slot, as a saved bundle holds them.
     [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t slot) const noexcept {
-        return {slot_data(slot), static_cast<size_t>(plan_.expert_bytes())};
+        return {slot_data(slot), static_cast<size_t>(plan_.slot_bytes())};
     }
+    // Zeroes a slot, padding included: what every expert starts from.
+    void clear(int64_t slot) noexcept;
 
   private:
-    // Where one projection goes inside its expert.
+    // Where one projection goes inside its slot.
     struct Place {
         const layout::CpuRecordPlan* plan;
         bool second;  // the up half of a gated pair
@@ -52,11 +57,14 @@ class CpuStore final : public Store {
     CpuStore() = default;
     [[nodiscard]] Place place(Projection projection) const noexcept;
     [[nodiscard]] uint8_t* slot_data(int64_t slot) const noexcept;
-    void clear();
+    Result<std::unique_ptr<Unpacker>> make_unpacker(const StoreEntry& entry, int64_t max_rows);
+    Status keep_input_order(const StoreEntry& entry);
 
     std::shared_ptr<const Context> context_;
-    QuantConfig config_;
+    BundleSpec spec_;
+    Shard shard_;
     CpuBundlePlan plan_;
+    std::vector<uint8_t> has_order_;  // [slots]
     Budget::Lease lease_;
     Buffer memory_;
 };

@@ -11,7 +11,7 @@ namespace mmoe {
 Result<std::shared_ptr<LoadJob>> LoadJob::start(std::shared_ptr<const Context> context,
                                                 std::shared_ptr<const Checkpoint> checkpoint,
                                                 const LayerEntry& entry, const Split& split,
-                                                Progress progress) {
+                                                int64_t slot_count, Progress progress) {
     std::shared_ptr<LoadJob> job(new LoadJob);
     LoadJob* self = job.get();  // the destructor joins the thread, so it outlives it
     const auto report = [self, progress = std::move(progress)](uint64_t done, uint64_t total) {
@@ -21,9 +21,10 @@ Result<std::shared_ptr<LoadJob>> LoadJob::start(std::shared_ptr<const Context> c
         return !progress || progress(done, total);
     };
     const auto work = [self, context = std::move(context), checkpoint = std::move(checkpoint),
-                       entry, split, report]() noexcept {
+                       entry, split, slot_count, report]() noexcept {
         self->status_ = guarded([&]() -> Status {
-            TRY(self->bundle_, Bundle::load(context, *checkpoint, entry, split, report));
+            TRY(self->bundle_,
+                Bundle::load(context, *checkpoint, entry, split, slot_count, report));
             return {};
         });
         self->finished_.store(true, std::memory_order_release);

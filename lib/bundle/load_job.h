@@ -18,7 +18,7 @@ class LoadJob {
     static Result<std::shared_ptr<LoadJob>> start(std::shared_ptr<const Context> context,
                                                   std::shared_ptr<const Checkpoint> checkpoint,
                                                   const LayerEntry& entry, const Split& split,
-                                                  Progress progress);
+                                                  int64_t slot_count, Progress progress);
     ~LoadJob();  // cancels and waits
 
     struct Snapshot {

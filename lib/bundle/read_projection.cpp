@@ -40,56 +40,68 @@ void dequantize_strip(const Canonical& strip, float* weights) noexcept {
     }
 }
 
+// Reads one tensor; false if the checkpoint has none.
+Result<bool> read_role(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
+                       Projection projection, Role role,
+                       const std::shared_ptr<const Allocator>& allocator, LoadedTensors& loaded) {
+    TRY(const ExpertTensor tensor, checkpoint.expert_tensor(entry, expert, projection, role));
+    if (tensor.entry == nullptr) return false;
+    Buffer& buffer = loaded.data[ExpertTensors::index(projection, role)];
+    TRY(buffer, Buffer::create(allocator, tensor.byte_count, "load scratch"));
+    TRY(checkpoint.read(tensor, buffer.as<uint8_t>()));
+    TensorView& view = loaded.tensors.at(projection, role);
+    view.dtype = tensor.entry->dtype;
+    view.rank = tensor.rank;
+    std::copy(std::begin(tensor.shape), std::end(tensor.shape), view.shape);
+    view.data = buffer.data();
+    return true;
+}
+
 }  // namespace
 
-Result<LoadedProjection> read_projection(const Checkpoint& checkpoint, const LayerEntry& entry,
-                                         int64_t expert, Projection projection,
-                                         const std::shared_ptr<const Allocator>& allocator) {
-    LoadedProjection loaded;
-    const int64_t outputs = entry.layer.outputs(projection);
-    const int64_t inputs = entry.layer.inputs(projection);
-    const struct {
-        Role role;
-        TensorView* view;
-    } slots[] = {{Role::kWeight, &loaded.tensors.weight},
-                 {Role::kScale, &loaded.tensors.scale},
-                 {Role::kZeroPoint, &loaded.tensors.zero_point},
-                 {Role::kGroupIndex, &loaded.tensors.group_index},
-                 {Role::kBias, &loaded.bias}};
-    for (size_t i = 0; i < std::size(slots); ++i) {
-        const Role role = slots[i].role;
-        const ExpectedTensor expected = expected_tensor(entry.config, outputs, inputs, role);
-        if (expected.rank == 0 || (role == Role::kBias && !entry.layer.bias)) continue;
-        TRY(const ExpertTensor tensor, checkpoint.expert_tensor(entry, expert, projection, role));
-        if (tensor.entry == nullptr) {
-            if (!expected.required && role != Role::kBias) continue;
-            return Status::error(Code::kMissingTensor, "%s is not in the checkpoint",
-                                 role_name(role));
-        }
-        Buffer& buffer = loaded.buffers[i];
-        TRY(buffer, Buffer::create(allocator, tensor.byte_count, "load scratch"));
-        TRY(checkpoint.read(tensor, buffer.as<uint8_t>()));
-        TensorView& view = *slots[i].view;
-        view.dtype = tensor.entry->dtype;
-        view.rank = tensor.rank;
-        std::copy(std::begin(tensor.shape), std::end(tensor.shape), view.shape);
-        view.data = buffer.data();
+Result<LoadedTensors> read_projection(const Checkpoint& checkpoint, const LayerEntry& entry,
+                                      int64_t expert, Projection projection,
+                                      const std::shared_ptr<const Allocator>& allocator) {
+    const ExpertForm form(entry.config, entry.layer);
+    LoadedTensors loaded;
+    for (const Role role : kRoles) {
+        if (form.expected(projection, role).rank == 0) continue;
+        TRY(const bool found,
+            read_role(checkpoint, entry, expert, projection, role, allocator, loaded));
+        if (found || !form.required(projection, role)) continue;
+        return Status::error(Code::kMissingTensor, "%s is not in the checkpoint", role_name(role));
     }
     return loaded;
+}
+
+Result<std::vector<int32_t>> read_channels(const Checkpoint& checkpoint, const LayerEntry& entry,
+                                           int64_t expert, const ExpertForm& form,
+                                           const std::shared_ptr<const Allocator>& allocator) {
+    LoadedTensors loaded;
+    TRY(read_role(checkpoint, entry, expert, Projection::kDown, Role::kGroupIndex, allocator,
+                  loaded));
+    const TensorView& group_index = loaded.tensors.at(Projection::kDown, Role::kGroupIndex);
+    if (!group_index.absent()) {
+        TRY(form.check(Projection::kDown, Role::kGroupIndex, group_index)
+                .within("%s", projection_name(Projection::kDown)));
+        TRY(check_group_order(entry.config, entry.layer.intermediate_size, group_index));
+    }
+    return form.channels(group_index);
 }
 
 Status dequantize(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
                   Projection projection, std::span<float> weights,
                   const std::shared_ptr<const Allocator>& allocator) {
     TRY(check_dequantize(entry, expert, projection, weights.size()));
-    TRY(const LoadedProjection loaded,
+    TRY(const LoadedTensors loaded,
         read_projection(checkpoint, entry, expert, projection, allocator));
     const int64_t outputs = entry.layer.outputs(projection);
     const int64_t inputs = entry.layer.inputs(projection);
-    TRY(check_projection(entry.config, outputs, inputs, loaded.tensors));
+    const ProjectionTensors tensors = loaded.tensors.projection(projection);
+    TRY(check_projection(entry.config, outputs, inputs, tensors));
     constexpr int64_t kRows = 64;
     TRY(const std::unique_ptr<Unpacker> unpacker,
-        Unpacker::create(entry.config, outputs, inputs, loaded.tensors, std::min(kRows, outputs),
+        Unpacker::create(entry.config, outputs, inputs, tensors, std::min(kRows, outputs),
                          allocator));
     for (int64_t row = 0; row < outputs; row += kRows) {
         dequantize_strip(unpacker->strip(row, std::min(kRows, outputs - row)),

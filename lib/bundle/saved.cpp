@@ -105,8 +105,14 @@ Status read_expert(const File& file, uint64_t offset, std::span<uint8_t> bytes,
 
 Status Bundle::save(const std::string& path) const {
     if (!sealed()) return Status::error(Code::kState, "the bundle is not sealed");
-    const auto count = static_cast<uint32_t>(shard_.expert_count);
-    SavedHeader header = describe_spec({config_, layer_, split_});
+    if (shard_.slot_count != shard_.expert_count) {
+        return Status::error(Code::kUnsupported,
+                             "a bundle with fewer slots than experts cannot be saved");
+    }
+    const ReadersOrWriter::Reading reading(users_);
+    if (!reading.held()) return Status::error(Code::kBusy, "the bundle is being changed");
+    const auto count = static_cast<uint32_t>(shard_.slot_count);
+    SavedHeader header = describe_spec(spec_);
     header.expert_count = count;
     header.expert_bytes = cpu_->slot_bytes(0).size();
     header.payload_offset = payload_offset(count);
@@ -127,14 +133,13 @@ Result<std::shared_ptr<Bundle>> Bundle::open(std::shared_ptr<const Context> cont
     TRY(check_sizes(file, header));
     TRY(const std::vector<uint64_t> checksums, read_checksums(file, header));
     TRY(const BundleSpec spec, read_spec(header));
-    TRY(const std::shared_ptr<Bundle> bundle,
-        create(std::move(context), spec.config, spec.layer, spec.split));
+    TRY(const std::shared_ptr<Bundle> bundle, create(std::move(context), spec));
     const CpuStore& store = *bundle->cpu_;
-    if (bundle->shard_.expert_count != header.expert_count ||
+    if (bundle->shard_.slot_count != header.expert_count ||
         store.slot_bytes(0).size() != header.expert_bytes) {
         return Status::error(Code::kBadData, "%s: its shape contradicts its sizes", file.name());
     }
-    const int64_t count = bundle->shard_.expert_count;
+    const int64_t count = bundle->shard_.slot_count;
     const auto at_a_time = static_cast<int64_t>(bundle->context_->parallel->thread_count());
     std::vector<Status> statuses(static_cast<size_t>(at_a_time));
     for (int64_t first = 0; first < count; first += at_a_time) {

@@ -28,7 +28,7 @@ Status check_ranges(const SavedHeader& header) {
 }  // namespace
 
 SavedHeader describe_spec(const BundleSpec& spec) noexcept {
-    const auto& [config, layer, split] = spec;
+    const auto& [config, layer, split, slot_count] = spec;
     SavedHeader header = {};
     std::memcpy(header.magic, kSavedMagic, sizeof header.magic);
     header.version = kSavedVersion;

@@ -15,9 +15,7 @@
 #include <type_traits>
 
 #include "base/status.h"
-#include "bundle/shard.h"
-#include "checkpoint/layer.h"
-#include "checkpoint/quant_config.h"
+#include "bundle/spec.h"
 
 namespace mmoe {
 
@@ -33,7 +31,7 @@ struct SavedHeader {
     uint64_t header_checksum;
     uint64_t payload_offset;
     uint64_t expert_bytes;
-    uint32_t expert_count;  // held in this file
+    uint32_t expert_count;  // slots in this file
     // Quant config.
     int32_t format;
     int32_t bits;
@@ -60,13 +58,6 @@ struct SavedHeader {
     uint32_t expert_rank;
 };
 static_assert(sizeof(SavedHeader) == 128 && std::is_trivially_copyable_v<SavedHeader>);
-
-// What a bundle is made from.
-struct BundleSpec {
-    QuantConfig config;
-    Layer layer;
-    Split split;
-};
 
 // Everything but checksums, offset and sizes.
 [[nodiscard]] SavedHeader describe_spec(const BundleSpec& spec) noexcept;

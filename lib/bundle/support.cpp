@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/checked.h"
+#include "unpack/unpack.h"
 
 namespace mmoe {
 namespace {
@@ -15,6 +16,7 @@ struct Question {
     const QuantConfig& config;
     const Layer& layer;
     const Split& split;
+    const BundleSpec& spec;
 };
 
 struct Refusal {
@@ -85,10 +87,18 @@ Answer check_group_size(const Question& q) {
     return {};
 }
 
-Answer check_order(const Question& q) {
-    if (q.config.order != Order::kGroup) return {};
-    return Refusal{"activation order \"group\" is not supported",
-                   "quantise with activation order \"static\" or none"};
+// Formats without padding need whole words.
+Answer check_format(const Question& q) {
+    if (check_bits(q) || check_shape(q) || check_group_size(q)) return {};
+    const Layer& layer = q.layer;
+    for (const Projection projection : {Projection::kUp, Projection::kDown}) {
+        const Status status =
+            check_dimensions(q.config, layer.outputs(projection), layer.inputs(projection));
+        if (status.ok()) continue;
+        return Refusal{std::string(projection_name(projection)) + " " + status.message(),
+                       "pad the checkpoint to a multiple of " + number(32 / q.config.bits)};
+    }
+    return {};
 }
 
 Answer check_activation(const Question& q) {
@@ -101,26 +111,18 @@ Answer check_activation(const Question& q) {
 }
 
 Answer check_split(const Question& q) {
+    if (check_shape(q) || check_group_size(q)) return {};
+    const Result<Shard> shard = plan_shard(q.spec);
+    if (shard.ok()) return {};
     const Split& split = q.split;
-    if (split.tensor_rank >= split.tensor_ranks) {
-        return Refusal{"tensor rank " + number(split.tensor_rank) + " of " +
-                           number(split.tensor_ranks) + " does not exist",
-                       ""};
-    }
-    if (split.expert_rank >= split.expert_ranks) {
-        return Refusal{"expert rank " + number(split.expert_rank) + " of " +
-                           number(split.expert_ranks) + " does not exist",
-                       ""};
-    }
+    std::string remedy;
     if (split.expert_ranks > q.layer.expert_count) {
-        return Refusal{number(split.expert_ranks) + " expert ranks for " +
-                           number(q.layer.expert_count) + " experts",
-                       "use at most " + number(q.layer.expert_count) + " expert ranks"};
+        remedy = "use at most " + number(q.layer.expert_count) + " expert ranks";
+    } else if (split.tensor_rank < split.tensor_ranks && split.expert_rank < split.expert_ranks) {
+        const int64_t ranks = most_ranks(q.config, q.layer.intermediate_size, split.tensor_ranks);
+        remedy = "use " + number(ranks) + " tensor ranks, or split over experts";
     }
-    if (split.tensor_ranks != 1) {
-        return Refusal{"tensor parallel splits are not supported", "split over experts instead"};
-    }
-    return {};
+    return Refusal{shard.status().message(), remedy};
 }
 
 Answer check_device(const Question& q) {
@@ -135,7 +137,7 @@ constexpr struct {
 } kChecks[] = {
     {kReasonDevice, check_device}, {kReasonBits, check_bits},
     {kReasonShape, check_shape},   {kReasonGroupSize, check_group_size},
-    {kReasonOrder, check_order},   {kReasonActivation, check_activation},
+    {kReasonFormat, check_format}, {kReasonActivation, check_activation},
     {kReasonSplit, check_split},
 };
 
@@ -147,11 +149,10 @@ void append(std::string& text, const std::string& clause) {
 
 }  // namespace
 
-Support query_support(DeviceKind device, const QuantConfig& config, const Layer& layer,
-                      const Split& split) {
+Support query_support(DeviceKind device, const BundleSpec& spec) {
     Support support;
     for (const auto& row : kChecks) {
-        const Answer refusal = row.check({device, config, layer, split});
+        const Answer refusal = row.check({device, spec.config, spec.layer, spec.split, spec});
         if (!refusal) continue;
         support.reasons |= row.reason;
         append(support.sentence, refusal->sentence);
@@ -160,9 +161,8 @@ Support query_support(DeviceKind device, const QuantConfig& config, const Layer&
     return support;
 }
 
-Status require_support(DeviceKind device, const QuantConfig& config, const Layer& layer,
-                       const Split& split) {
-    const Support support = query_support(device, config, layer, split);
+Status require_support(DeviceKind device, const BundleSpec& spec) {
+    const Support support = query_support(device, spec);
     if (support.reasons == 0) return {};
     return Status::error(Code::kUnsupported, "%s%s%s", support.sentence.c_str(),
                          support.remedy.empty() ? "" : "; remedy: ", support.remedy.c_str());

@@ -5,9 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "bundle/shard.h"
-#include "checkpoint/layer.h"
-#include "checkpoint/quant_config.h"
+#include "bundle/spec.h"
 #include "device/context.h"
 
 namespace mmoe {
@@ -32,11 +30,9 @@ struct Support {
     std::string remedy;    // the smallest change that helps; empty if there is none
 };
 
-Support query_support(DeviceKind device, const QuantConfig& config, const Layer& layer,
-                      const Split& split);
+Support query_support(DeviceKind device, const BundleSpec& spec);
 
 // Success, or kUnsupported with the query's sentence.
-Status require_support(DeviceKind device, const QuantConfig& config, const Layer& layer,
-                       const Split& split);
+Status require_support(DeviceKind device, const BundleSpec& spec);
 
 }  // namespace mmoe

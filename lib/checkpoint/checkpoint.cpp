@@ -132,8 +132,9 @@ Status Checkpoint::open_files(const std::string& path, const CheckpointOptions& 
 
     TRY(const ModelConfig config, load_model_config(path));
     files_->layers = find_layers(tensors_, naming);
+    MatchBudget budget;
     for (const LayerTensors& layer : files_->layers) {
-        layers_.push_back(build_layer(*this, layer, config));
+        layers_.push_back(build_layer(*this, layer, config, &budget));
         layers_.back().index = static_cast<uint32_t>(layers_.size() - 1);
     }
     log.line(LogLevel::kInfo, "%s: %zu tensors in %zu files, %zu MoE layers",

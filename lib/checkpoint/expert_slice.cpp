@@ -89,13 +89,12 @@ Result<ExpertTensor> slice_expert(std::span<const TensorEntry> all, const LayerT
     if (both) found = tensors.find(set, Part::kGateUp, slot);
     if (found == nullptr) return ExpertTensor{};
     const TensorEntry& entry = all[found->tensor];
-    if (!tensors.fused()) {
-        if (entry.rank <= 2) return whole(entry);
+    if (!tensors.fused() && entry.rank > 2) {
         return Status::error(Code::kBadData, "%s: expected at most 2 dimensions, got %s",
                              printable(entry.name).c_str(),
                              shape_text(entry.shape, entry.rank).c_str());
     }
-    const ExpertTensor tensor = expert_of(entry, expert);
+    const ExpertTensor tensor = tensors.fused() ? expert_of(entry, expert) : whole(entry);
     // Gate and up read the same inputs and so share their group index.
     if (!both || slot == Slot::kGroupIndex) return tensor;
     return rows_of(tensor, projection == Projection::kUp, layer.layer.gate_form);

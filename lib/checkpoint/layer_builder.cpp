@@ -20,8 +20,8 @@ constexpr std::array kAllSlots = {Slot::kWeight,     Slot::kScale, Slot::kZeroPo
 class LayerBuilder {
   public:
     LayerBuilder(const Checkpoint& checkpoint, const LayerTensors& tensors,
-                 const ModelConfig& config) noexcept
-        : view_(checkpoint, tensors), tensors_(tensors), config_(config) {
+                 const ModelConfig& config, MatchBudget* budget) noexcept
+        : view_(checkpoint, tensors), tensors_(tensors), config_(config), budget_(budget) {
         claims_.hidden_size = config.hidden_size;
         claims_.intermediate_size = config.moe_intermediate_size;
         if (!claims_.intermediate_size && tensors.plain_intermediate) {
@@ -89,7 +89,7 @@ class LayerBuilder {
         for (int64_t set = 0; set < tensors_.set_count(); ++set) {
             for (const Part part : parts_) {
                 const std::string_view module = view_.module_of(set, part);
-                Result<QuantConfig> config = config_.schemes.of(module);
+                Result<QuantConfig> config = config_.schemes.of(module, budget_);
                 if (!config.ok()) return std::move(config.status()).within("config.json");
                 if (first_module.empty()) {
                     first_module = module;
@@ -120,10 +120,12 @@ class LayerBuilder {
                 Code::kBadData, "%s: expected %s tensors as config.json says, got %s",
                 view_.prefix().c_str(), format_name(format), words ? "weight_packed" : "qweight");
         }
-        if (tensors_.fused() && words) {
-            return Status::error(Code::kUnsupported,
-                                 "%s: expected one set of tensors an expert in %s, got fused ones",
-                                 view_.prefix().c_str(), format_name(format));
+        if (words && (tensors_.fused() || parts_.front() == Part::kGateUp)) {
+            return Status::error(
+                Code::kUnsupported,
+                "%s: expected one tensor an expert and projection in %s, got fused "
+                "ones",
+                view_.prefix().c_str(), format_name(format));
         }
         if (tensors_.fused() && tensors_.input_major) {
             return Status::error(Code::kUnsupported,
@@ -274,6 +276,7 @@ class LayerBuilder {
     LayerView view_;
     const LayerTensors& tensors_;
     const ModelConfig& config_;
+    MatchBudget* budget_;
     DimensionClaims claims_;
     LayerEntry entry_;
     std::vector<Part> parts_;
@@ -282,8 +285,8 @@ class LayerBuilder {
 }  // namespace
 
 LayerEntry build_layer(const Checkpoint& checkpoint, const LayerTensors& tensors,
-                       const ModelConfig& config) {
-    return LayerBuilder(checkpoint, tensors, config).build();
+                       const ModelConfig& config, MatchBudget* budget) {
+    return LayerBuilder(checkpoint, tensors, config, budget).build();
 }
 
 }  // namespace mmoe

@@ -9,8 +9,9 @@
 
 namespace mmoe {
 
-// `checkpoint` has its tensors already. What is wrong with the layer stands in its `problem`.
+// `checkpoint` has its tensors already. What is wrong with the layer stands in its `problem`. All
+// layers of a checkpoint share one budget.
 LayerEntry build_layer(const Checkpoint& checkpoint, const LayerTensors& tensors,
-                       const ModelConfig& config);
+                       const ModelConfig& config, MatchBudget* budget);
 
 }  // namespace mmoe

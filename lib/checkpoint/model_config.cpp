@@ -2,7 +2,6 @@
 #include "checkpoint/model_config.h"
 
 #include <algorithm>
-#include <array>
 #include <span>
 
 #include "checkpoint/checkpoint.h"
@@ -29,6 +28,7 @@ constexpr std::string_view kExpertCount[] = {"n_routed_experts", "num_local_expe
                                              "moe_num_experts"};
 constexpr std::string_view kTopK[] = {"num_experts_per_tok", "num_experts_per_token", "moe_topk",
                                       "moe_top_k", "moe_k"};
+constexpr std::string_view kModelType[] = {"model_type"};
 constexpr std::string_view kActivation[] = {"mlp_hidden_act", "hidden_act", "hidden_activation",
                                             "activation_function"};
 
@@ -40,27 +40,20 @@ const JsonValue& text_config(const JsonValue& root) noexcept {
     return root;
 }
 
-// A positive number under any of the names; a list holds one number a layer and says nothing
-// here. Names that contradict one another are refused.
+// The first of the names that says something. Zero, which dense models write, says nothing here,
+// and neither does a list: it holds one number a layer.
 Result<std::optional<int64_t>> positive_number(const JsonValue& config, Names names) {
-    std::optional<int64_t> found;
     for (const std::string_view name : names) {
         const JsonValue* value = config.find(name);
         if (value == nullptr || value->is(JsonValue::Kind::kArray)) continue;
         TRY(const std::optional<int64_t> number, config.integer_at(name));
-        const std::string printed = printable(name);
-        if (*number <= 0) {
+        if (*number > 0) return number;
+        if (*number < 0) {
             return Status::error(Code::kBadData, "%s: expected a positive number, got %lld",
-                                 printed.c_str(), static_cast<long long>(*number));
+                                 printable(name).c_str(), static_cast<long long>(*number));
         }
-        if (found && *found != *number) {
-            return Status::error(Code::kBadData, "%s: expected %lld as another name says, got %lld",
-                                 printed.c_str(), static_cast<long long>(*found),
-                                 static_cast<long long>(*number));
-        }
-        found = number;
     }
-    return found;
+    return std::optional<int64_t>{};
 }
 
 Result<std::string> first_text(const JsonValue& config, Names names) {
@@ -135,7 +128,6 @@ Result<ModelConfig> parse_model_config(std::string_view json) {
     TRY(const std::optional<int64_t> top_k, positive_number(text, kTopK));
     if (top_k) config.top_k = static_cast<uint32_t>(std::min<int64_t>(*top_k, UINT32_MAX));
     TRY(config.activation, first_text(text, kActivation));
-    constexpr std::string_view kModelType[] = {"model_type"};
     TRY(config.model_type, first_text(text, kModelType));
     const JsonValue* limit = text.find("swiglu_limit");
     if (limit != nullptr && limit->number > 0) config.activation_limit = limit->number;
@@ -175,7 +167,9 @@ Status apply_model_config(const ModelConfig& config, bool gated, Layer* layer) {
 Result<QuantConfig> load_quant_config(const std::string& path, const std::string& module) {
     TRY(ModelConfig config, load_model_config(path));
     if (!config.schemes_problem.ok()) return std::move(config.schemes_problem);
-    Result<QuantConfig> found = module.empty() ? config.schemes.only() : config.schemes.of(module);
+    MatchBudget budget;
+    Result<QuantConfig> found =
+        module.empty() ? config.schemes.only() : config.schemes.of(module, &budget);
     if (found.ok()) return found;
     return std::move(found.status()).within("config.json");
 }

@@ -55,8 +55,8 @@ std::optional<Pattern::ByteSet> escape_set(char escaped) noexcept {
 
 }  // namespace
 
-// Builds right to left in thought: every parse function returns a fragment whose loose end is
-// one state, patched to what follows.
+// Every parse function returns a fragment with one loose end, which its caller ties to what
+// follows.
 class PatternCompiler {
   public:
     explicit PatternCompiler(std::string_view text) noexcept : text_(text) {}
@@ -270,6 +270,7 @@ class ActiveStates {
             pending_.pop_back();
             if (current < 0 || seen_at_[static_cast<size_t>(current)] == step_) continue;
             seen_at_[static_cast<size_t>(current)] = step_;
+            ++entered_count_;
             const Pattern::State& entered = states_[static_cast<size_t>(current)];
             switch (entered.kind) {
                 case Pattern::State::Kind::kSet:
@@ -293,6 +294,7 @@ class ActiveStates {
     }
 
     [[nodiscard]] bool accepted() const noexcept { return accepted_; }
+    [[nodiscard]] uint64_t entered_count() const noexcept { return entered_count_; }
     [[nodiscard]] const std::vector<int32_t>& alive() const noexcept { return alive_; }
     void swap_alive(std::vector<int32_t>& other) noexcept { alive_.swap(other); }
 
@@ -302,12 +304,13 @@ class ActiveStates {
     std::vector<int32_t> alive_;
     std::vector<int32_t> pending_;
     size_t step_ = 0;
+    uint64_t entered_count_ = 0;
     bool accepted_ = false;
 };
 
 }  // namespace
 
-bool Pattern::matches(std::string_view name) const {
+bool Pattern::matches(std::string_view name, uint64_t* steps) const {
     ActiveStates active(states_);
     std::vector<int32_t> before;
     active.begin_step();
@@ -322,6 +325,7 @@ bool Pattern::matches(std::string_view name) const {
             }
         }
     }
+    *steps += active.entered_count();
     return active.accepted();
 }
 

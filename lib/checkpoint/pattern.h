@@ -19,8 +19,9 @@ class Pattern {
   public:
     static Result<Pattern> compile(std::string_view text);
 
-    // As Python's re.match: anchored at the start of `name`, free at its end.
-    [[nodiscard]] bool matches(std::string_view name) const;
+    // As Python's re.match: anchored at the start of `name`, free at its end. Adds the states
+    // that it has entered to `steps`: what the match has cost.
+    [[nodiscard]] bool matches(std::string_view name, uint64_t* steps) const;
 
     // A state of the automaton. Consuming states go to `next` behind their character; others
     // go to `next` and `other` without one.

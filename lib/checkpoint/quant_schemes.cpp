@@ -25,12 +25,13 @@ Result<ModulePattern> ModulePattern::entry(const std::string& text) {
     return ModulePattern(is_class ? Kind::kNothing : Kind::kExact, text);
 }
 
-bool ModulePattern::matches(std::string_view module) const {
+bool ModulePattern::matches(std::string_view module, uint64_t* steps) const {
+    ++*steps;
     switch (kind_) {
         case Kind::kExact:
             return module == text_;
         case Kind::kRegex:
-            return pattern_->matches(module);
+            return pattern_->matches(module, steps);
         case Kind::kLinear:
             return true;
         case Kind::kNothing:
@@ -38,6 +39,7 @@ bool ModulePattern::matches(std::string_view module) const {
         case Kind::kPart:
             break;
     }
+    *steps += module.size();
     if (text_.empty()) return false;
     for (size_t at = module.find(text_); at != std::string_view::npos;
          at = module.find(text_, at + 1)) {
@@ -72,9 +74,17 @@ Result<QuantConfig> QuantSchemes::answer(const Scheme& scheme) {
     return std::move(config.status()).within("%s", printable(scheme.name).c_str());
 }
 
-Result<QuantConfig> QuantSchemes::of(std::string_view module) const {
+Result<QuantConfig> QuantSchemes::of(std::string_view module, MatchBudget* budget) const {
     for (const Rule& rule : rules_) {
-        if (!rule.pattern.matches(module)) continue;
+        uint64_t steps = 0;
+        const bool matches = rule.pattern.matches(module, &steps);
+        if (steps > budget->steps_left) {
+            return Status::error(Code::kLimit,
+                                 "%s: expected fewer or simpler rules for this many modules",
+                                 printable(module).c_str());
+        }
+        budget->steps_left -= steps;
+        if (!matches) continue;
         if (rule.scheme) return answer(schemes_[*rule.scheme]);
         return Status::error(Code::kUnsupported,
                              "%s: expected a quantised module, got one that the config excludes",

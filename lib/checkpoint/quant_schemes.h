@@ -35,7 +35,8 @@ class ModulePattern {
     static Result<ModulePattern> entry(const std::string& text);
 
     [[nodiscard]] Kind kind() const noexcept { return kind_; }
-    [[nodiscard]] bool matches(std::string_view module) const;
+    // Adds what the answer has cost to `steps`.
+    [[nodiscard]] bool matches(std::string_view module, uint64_t* steps) const;
 
   private:
     ModulePattern(Kind kind, std::string text) : kind_(kind), text_(std::move(text)) {}
@@ -45,13 +46,20 @@ class ModulePattern {
     std::optional<Pattern> pattern_;  // kRegex
 };
 
+// What a checkpoint may spend on asking rules about modules: a config of a million rules and a
+// model of a million modules must not keep their reader busy for days. The largest models known
+// spend 10^8 steps; the limit stands for about half a minute.
+struct MatchBudget {
+    uint64_t steps_left = uint64_t{1} << 33;
+};
+
 class QuantSchemes {
   public:
     // `quantization_config` of a config.json.
     static Result<QuantSchemes> parse(const JsonValue& quantization);
 
     // The scheme of one linear layer; unsupported if it has none, or one that nobody here reads.
-    [[nodiscard]] Result<QuantConfig> of(std::string_view module) const;
+    [[nodiscard]] Result<QuantConfig> of(std::string_view module, MatchBudget* budget) const;
     // The only scheme there is.
     [[nodiscard]] Result<QuantConfig> only() const;
 

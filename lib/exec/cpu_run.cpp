@@ -13,6 +13,7 @@
 #include "exec/cpu_run.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace mmoe {
 namespace {
@@ -47,7 +48,7 @@ class LayerRun {
           layer_(run.bundle.layer()),
           parallel_(*run.bundle.context()->parallel) {
         const auto slots = static_cast<size_t>(run.plan.slots);
-        const auto experts = static_cast<size_t>(bundle_.expert_count);
+        const auto experts = static_cast<size_t>(layer_.expert_count);
         routing_.first = {at<int32_t>(run.plan.first_offset), experts + 1};
         routing_.token = {at<int32_t>(run.plan.token_offset), slots};
         routing_.weight = {at<float>(run.plan.weight_offset), slots};
@@ -55,7 +56,7 @@ class LayerRun {
     }
 
     void operator()() {
-        sort_slots(run_.args, run_.bundle.shard(), routing_);
+        sort_slots(run_.args, run_.bundle.slots(), routing_);
         pack_hidden();
         multiply_gate_up();
         pack_intermediate();
@@ -68,13 +69,14 @@ class LayerRun {
         return reinterpret_cast<T*>(run_.workspace + offset_bytes);
     }
 
-    // Splits [0, count) evenly into tasks of at least `grain` and runs body(begin, end).
+    // Splits [0, count) evenly into tasks of at least `grain`, one a thread at most, and runs
+    // body(task, begin, end).
     template <class Body>
     void for_ranges(int64_t count, int64_t grain, Body&& body) {
         const int64_t most = int64_t{parallel_.thread_count()};
         const int64_t tasks = std::clamp<int64_t>(count / std::max<int64_t>(1, grain), 1, most);
         parallel_.run(static_cast<uint32_t>(tasks), [&](uint32_t task) {
-            body(count * task / tasks, count * (task + 1) / tasks);
+            body(task, count * task / tasks, count * (task + 1) / tasks);
         });
     }
 
@@ -90,24 +92,62 @@ class LayerRun {
         row.pack(args);
     }
 
+    [[nodiscard]] const uint8_t* hidden_row(int64_t token) const noexcept {
+        const auto element = static_cast<int64_t>(cpu::element_bytes(run_.hidden_type));
+        return static_cast<const uint8_t*>(run_.args.hidden) +
+               token * run_.args.hidden_stride * element;
+    }
+
     void pack_hidden() {
-        const int64_t row_bytes =
-            run_.args.hidden_stride * static_cast<int64_t>(cpu::element_bytes(run_.hidden_type));
-        const auto* hidden = static_cast<const uint8_t*>(run_.args.hidden);
+        if (bundle_.input_order) return pack_hidden_by_slot();
         for_ranges(run_.args.tokens, kPackElementsPerTask / layer_.hidden_size,
-                   [&](int64_t begin, int64_t end) {
+                   [&](uint32_t, int64_t begin, int64_t end) {
                        for (int64_t t = begin; t < end; ++t) {
                            pack_row(*run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden,
-                                    run_.hidden_type, hidden + t * row_bytes, t);
+                                    run_.hidden_type, hidden_row(t), t);
                        }
                    });
     }
 
+    // With activation order each expert wants its own order of inputs.
+    void pack_hidden_by_slot() {
+        const int64_t row_bytes =
+            layer_.hidden_size * static_cast<int64_t>(cpu::element_bytes(run_.hidden_type));
+        for_ranges(routing_.slot_count(), kPackElementsPerTask / layer_.hidden_size,
+                   [&](uint32_t task, int64_t begin, int64_t end) {
+                       uint8_t* row = at<uint8_t>(run_.plan.gather_offset) + task * row_bytes;
+                       for (int64_t slot = begin; slot < end; ++slot) {
+                           const auto s = static_cast<size_t>(slot);
+                           gather(hidden_row(routing_.token[s]), expert_of(slot).input_order, row);
+                           pack_row(*run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden,
+                                    run_.hidden_type, row, slot);
+                       }
+                   });
+    }
+
+    void gather(const uint8_t* source, const int32_t* order, uint8_t* row) const noexcept {
+        const size_t element = cpu::element_bytes(run_.hidden_type);
+        for (int64_t k = 0; k < layer_.hidden_size; ++k) {
+            std::memcpy(row + static_cast<size_t>(k) * element,
+                        source + static_cast<size_t>(order[k]) * element, element);
+        }
+    }
+
+    [[nodiscard]] CpuStore::Expert weights_of(int32_t expert) const noexcept {
+        return store_.expert(run_.bundle.slots()[static_cast<size_t>(expert)]);
+    }
+
+    // Weights of the expert that owns a sorted slot.
+    [[nodiscard]] CpuStore::Expert expert_of(int64_t slot) const noexcept {
+        const auto next = std::upper_bound(routing_.first.begin(), routing_.first.end(), slot);
+        return weights_of(static_cast<int32_t>(next - routing_.first.begin()) - 1);
+    }
+
     void pack_intermediate() {
-        const int64_t width = layer_.intermediate_size;
+        const int64_t width = bundle_.gate_up.outputs;
         const float* values = at<float>(run_.plan.intermediate_offset);
         for_ranges(routing_.slot_count(), kPackElementsPerTask / width,
-                   [&](int64_t begin, int64_t end) {
+                   [&](uint32_t, int64_t begin, int64_t end) {
                        for (int64_t slot = begin; slot < end; ++slot) {
                            pack_row(*run_.rows.down, bundle_.down, run_.plan.intermediate,
                                     cpu::Element::kF32, values + slot * width, slot);
@@ -193,11 +233,11 @@ class LayerRun {
     }
 
     void gate_up_block(int32_t expert, int64_t block) const {
-        const CpuStore::Expert weights = store_.expert(expert);
+        const CpuStore::Expert weights = weights_of(expert);
         const uint8_t* records = weights.gate_up + block * bundle_.gate_up.block_bytes();
         const int64_t per_block = bundle_.gate_up.outputs_per_block();
         cpu::ActivateArgs args = activation();
-        args.outputs = std::min(per_block, layer_.intermediate_size - block * per_block);
+        args.outputs = std::min(per_block, bundle_.gate_up.outputs - block * per_block);
         args.bias =
             weights.gate_up_bias == nullptr ? nullptr : weights.gate_up_bias + block * kLanes;
         float* out = at<float>(run_.plan.intermediate_offset) + block * per_block;
@@ -206,13 +246,16 @@ class LayerRun {
             multiply_tile(
                 *run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden, records,
                 records + bundle_.gate_up.block_bytes(), slot, tokens,
-                [&](int32_t s) { return routing_.token[static_cast<size_t>(s)]; }, result);
+                [&](int32_t s) {
+                    return bundle_.input_order ? s : routing_.token[static_cast<size_t>(s)];
+                },
+                result);
             for (int i = 0; i < tokens; ++i) {
                 const int32_t s = slot + i;
                 args.values = result.values + i * kLanes;
                 args.weight =
                     layer_.router_weight_on_input ? routing_.weight[static_cast<size_t>(s)] : 1.0F;
-                args.out = out + s * layer_.intermediate_size;
+                args.out = out + s * bundle_.gate_up.outputs;
                 run_.rows.elementwise->activate(args);
             }
         });
@@ -262,7 +305,7 @@ class LayerRun {
     }
 
     void down_block(int32_t expert, int64_t block) const {
-        const CpuStore::Expert weights = store_.expert(expert);
+        const CpuStore::Expert weights = weights_of(expert);
         const uint8_t* records = weights.down + block * bundle_.down.block_bytes();
         const int64_t first = block * kLanes;
         cpu::CombineArgs args = {};

@@ -48,22 +48,29 @@ PackedRows take_rows(Carver& carver, const layout::CpuRecordPlan& plan, const cp
 }  // namespace
 
 Result<CpuWorkspacePlan> plan_cpu_workspace(const CpuBundlePlan& bundle, const CpuRows& rows,
-                                            int64_t tokens, int64_t top_k) {
+                                            const CpuWorkspaceNeed& need) {
     CpuWorkspacePlan plan;
-    plan.tokens = tokens;
-    const auto slots = checked_mul(tokens, top_k);
+    plan.tokens = need.tokens;
+    const auto slots = checked_mul(need.tokens, need.top_k);
     if (!slots || *slots > std::numeric_limits<int32_t>::max()) {
-        return Status::error(Code::kInvalidArgument,
-                             "tokens x top_k: expected at most 2^31 - 1, got %lld x %lld",
-                             static_cast<long long>(tokens), static_cast<long long>(top_k));
+        return Status::error(
+            Code::kInvalidArgument, "tokens x top_k: expected at most 2^31 - 1, got %lld x %lld",
+            static_cast<long long>(need.tokens), static_cast<long long>(need.top_k));
     }
     plan.slots = *slots;
     Carver carver;
-    plan.first_offset = carver.take(bundle.expert_count + 1, sizeof(int32_t));
+    plan.first_offset = carver.take(need.expert_count + 1, sizeof(int32_t));
     plan.token_offset = carver.take(plan.slots, sizeof(int32_t));
     plan.weight_offset = carver.take(plan.slots, sizeof(float));
-    plan.active_offset = carver.take(bundle.expert_count, sizeof(int32_t));
-    plan.hidden = take_rows(carver, bundle.gate_up, *rows.gate_up, tokens);
+    plan.active_offset = carver.take(need.expert_count, sizeof(int32_t));
+    // Experts order their inputs differently, so each slot needs a row of its own.
+    plan.hidden = take_rows(carver, bundle.gate_up, *rows.gate_up,
+                            bundle.input_order ? plan.slots : plan.tokens);
+    if (bundle.input_order) {
+        plan.gather_offset = carver.take(
+            need.thread_count,
+            bundle.gate_up.inputs * static_cast<int64_t>(cpu::element_bytes(need.hidden_type)));
+    }
     plan.intermediate = take_rows(carver, bundle.down, *rows.down, plan.slots);
     plan.intermediate_offset =
         carver.take(plan.slots, bundle.gate_up.outputs * int64_t{sizeof(float)});
@@ -72,7 +79,7 @@ Result<CpuWorkspacePlan> plan_cpu_workspace(const CpuBundlePlan& bundle, const C
     if (carver.overflowed()) {
         return Status::error(Code::kInvalidArgument,
                              "the workspace for %lld tokens exceeds 2^63 bytes",
-                             static_cast<long long>(tokens));
+                             static_cast<long long>(need.tokens));
     }
     return plan;
 }

@@ -26,18 +26,28 @@ struct PackedRows {
 struct CpuWorkspacePlan {
     int64_t tokens = 0;               // T
     int64_t slots = 0;                // T * top_k
-    int64_t first_offset = 0;         // [experts + 1] i32
+    int64_t first_offset = 0;         // [E + 1] i32
     int64_t token_offset = 0;         // [slots] i32
     int64_t weight_offset = 0;        // [slots] f32
-    int64_t active_offset = 0;        // [experts] i32
-    PackedRows hidden;                // [T]
+    int64_t active_offset = 0;        // [E] i32
+    PackedRows hidden;                // [T]; with activation order [slots]
+    int64_t gather_offset = 0;        // [tasks, H] hidden elements; only with activation order
     PackedRows intermediate;          // [slots]
     int64_t intermediate_offset = 0;  // [slots, I] f32, before packing
     int64_t sums_offset = 0;          // [T, H] f32
     int64_t total_bytes = 0;
 };
 
+// What a workspace is sized for.
+struct CpuWorkspaceNeed {
+    int64_t tokens = 0;
+    int64_t top_k = 0;
+    int64_t expert_count = 0;  // E
+    int64_t thread_count = 0;
+    cpu::Element hidden_type = cpu::Element::kBf16;
+};
+
 Result<CpuWorkspacePlan> plan_cpu_workspace(const CpuBundlePlan& bundle, const CpuRows& rows,
-                                            int64_t tokens, int64_t top_k);
+                                            const CpuWorkspaceNeed& need);
 
 }  // namespace mmoe

@@ -8,29 +8,37 @@
 namespace mmoe {
 namespace {
 
-Result<CpuWorkspacePlan> plan_for(const CpuBundlePlan& bundle, const ExecutorOptions& options,
-                                  cpu::Tier tier, int64_t tokens, int64_t top_k) {
-    TRY(const CpuRows rows, choose_cpu_rows(bundle, options.hidden_type, options.precision, tier));
-    return plan_cpu_workspace(bundle, rows, tokens, top_k);
+CpuWorkspaceNeed need_of(const Context& context, const Layer& layer, const ExecutorOptions& options,
+                         int64_t tokens, int64_t top_k) noexcept {
+    return {tokens, top_k, layer.expert_count, int64_t{context.parallel->thread_count()},
+            options.hidden_type};
+}
+
+Result<CpuWorkspacePlan> plan_largest(const Context& context, const Layer& layer,
+                                      const CpuBundlePlan& bundle, const ExecutorOptions& options) {
+    TRY(const CpuRows rows,
+        choose_cpu_rows(bundle, options.hidden_type, options.precision, context.tier));
+    return plan_cpu_workspace(
+        bundle, rows, need_of(context, layer, options, options.max_tokens, options.max_top_k));
 }
 
 }  // namespace
 
 Result<uint64_t> Executor::plan(const Context& context, const QuantConfig& config,
                                 const Layer& layer, const ExecutorOptions& options) {
-    const Split whole;
-    TRY(require_support(context.kind, config, layer, whole));
-    const CpuBundlePlan bundle = plan_cpu_bundle(config, layer, layer.expert_count);
+    const BundleSpec whole{config, layer, {}, 0};
+    TRY(require_support(context.kind, whole));
+    TRY(const Shard shard, plan_shard(whole));
     TRY(const CpuWorkspacePlan workspace,
-        plan_for(bundle, options, context.tier, options.max_tokens, options.max_top_k));
+        plan_largest(context, layer, plan_cpu_bundle(whole, shard), options));
     return static_cast<uint64_t>(workspace.total_bytes);
 }
 
 Result<std::shared_ptr<Executor>> Executor::create(std::shared_ptr<const Context> context,
                                                    const Bundle& bundle,
                                                    const ExecutorOptions& options) {
-    TRY(const CpuWorkspacePlan plan, plan_for(bundle.cpu()->plan(), options, context->tier,
-                                              options.max_tokens, options.max_top_k));
+    TRY(const CpuWorkspacePlan plan,
+        plan_largest(*context, bundle.layer(), bundle.cpu()->plan(), options));
     const auto bytes = static_cast<uint64_t>(plan.total_bytes);
     std::shared_ptr<Executor> executor(new Executor);
     executor->options_ = options;
@@ -45,10 +53,15 @@ Status Executor::run(const Bundle& bundle, const RunArgs& args) {
     if (!hold.held()) {
         return Status::error(Code::kBusy, "another thread is running this executor");
     }
+    const ReadersOrWriter::Reading reading(bundle.users());
+    if (!reading.held()) {
+        return Status::error(Code::kBusy, "another thread is changing the bundle");
+    }
     TRY(const CpuRows rows, choose_cpu_rows(bundle.cpu()->plan(), options_.hidden_type,
                                             options_.precision, context_->tier));
     TRY(const CpuWorkspacePlan plan,
-        plan_cpu_workspace(bundle.cpu()->plan(), rows, args.tokens, args.top_k));
+        plan_cpu_workspace(bundle.cpu()->plan(), rows,
+                           need_of(*context_, bundle.layer(), options_, args.tokens, args.top_k)));
     if (static_cast<uint64_t>(plan.total_bytes) > workspace_.size_bytes()) {
         return Status::error(Code::kInvalidArgument,
                              "the bundle needs a workspace of %lld bytes, this executor has %zu",

@@ -7,21 +7,26 @@
 namespace mmoe {
 namespace {
 
-// Local expert of an id, or -1.
-int64_t resolve(const RunArgs& args, const Shard& shard, int32_t id) noexcept {
-    if (args.expert_map == nullptr) return shard.local(id);
-    if (id < 0 || id >= args.map_size) return -1;
-    return shard.local(args.expert_map[id]);
+// Expert of an id, or -1 if the slot is skipped.
+int64_t resolve(const RunArgs& args, std::span<const int32_t> residence, int32_t id) noexcept {
+    if (args.expert_map != nullptr) {
+        if (id < 0 || id >= args.map_size) return -1;
+        id = args.expert_map[id];
+    }
+    const bool here = id >= 0 && static_cast<size_t>(id) < residence.size() &&
+                      residence[static_cast<size_t>(id)] >= 0;
+    return here ? id : -1;
 }
 
 }  // namespace
 
-void sort_slots(const RunArgs& args, const Shard& shard, Routing& routing) noexcept {
+void sort_slots(const RunArgs& args, std::span<const int32_t> residence,
+                Routing& routing) noexcept {
     const std::span<int32_t> first = routing.first;
     std::fill(first.begin(), first.end(), 0);
     const int64_t slots = args.tokens * args.top_k;
     for (int64_t slot = 0; slot < slots; ++slot) {
-        const int64_t expert = resolve(args, shard, args.expert_ids[slot]);
+        const int64_t expert = resolve(args, residence, args.expert_ids[slot]);
         if (expert >= 0) ++first[static_cast<size_t>(expert) + 1];
     }
     routing.active_count = 0;
@@ -33,7 +38,7 @@ void sort_slots(const RunArgs& args, const Shard& shard, Routing& routing) noexc
     }
     // Placing moves each start to its end; shifting by one expert restores the starts.
     for (int64_t slot = 0; slot < slots; ++slot) {
-        const int64_t expert = resolve(args, shard, args.expert_ids[slot]);
+        const int64_t expert = resolve(args, residence, args.expert_ids[slot]);
         if (expert < 0) continue;
         const auto place = static_cast<size_t>(first[static_cast<size_t>(expert)]++);
         routing.token[place] = static_cast<int32_t>(slot / args.top_k);

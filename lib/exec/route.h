@@ -6,17 +6,16 @@
 #include <cstdint>
 #include <span>
 
-#include "bundle/shard.h"
 #include "exec/run_args.h"
 
 namespace mmoe {
 
 // A slot is one (token, chosen expert) pair; slot t * top_k + j is choice j of token t.
 struct Routing {
-    std::span<int32_t> first;   // [experts + 1]: sorted slots of local expert e start at first[e]
+    std::span<int32_t> first;   // [E + 1]: sorted slots of expert e start at first[e]
     std::span<int32_t> token;   // [T * top_k]: token of each sorted slot
     std::span<float> weight;    // [T * top_k]: router weight of each sorted slot
-    std::span<int32_t> active;  // [experts]: local experts with at least one slot, rising
+    std::span<int32_t> active;  // [E]: experts with at least one slot, rising
     int32_t active_count = 0;
 
     [[nodiscard]] int32_t slot_count() const noexcept { return first.back(); }
@@ -26,7 +25,8 @@ struct Routing {
     }
 };
 
-// Fills the spans; ids that are negative, too large, mapped away or of another rank are skipped.
-void sort_slots(const RunArgs& args, const Shard& shard, Routing& routing) noexcept;
+// Fills the spans. `residence`: [E], negative where an expert is not here; ids of such experts,
+// negative ones, and those that are too large or mapped away are skipped.
+void sort_slots(const RunArgs& args, std::span<const int32_t> residence, Routing& routing) noexcept;
 
 }  // namespace mmoe

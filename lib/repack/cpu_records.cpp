@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cpu/launch.h"
-#include "repack/scale_store.h"
+#include "unpack/scale_memory.h"
 
 namespace mmoe {
 namespace {

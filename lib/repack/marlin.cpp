@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <numeric>
 
 #include "base/checked.h"
-#include "repack/marlin_tile.h"
-#include "repack/scale_store.h"
+#include "unpack/marlin_tile.h"
+#include "unpack/scale_memory.h"
 
 namespace mmoe {
 
@@ -31,26 +32,35 @@ PaddedAxis pad_axis(const QuantConfig& config, int64_t size, int64_t group_size)
     return {padded, padded / group_size};
 }
 
+// One row of tiles, which may reach past the strip; what is not there is 0.
+template <class Map>
+void load_line(const Canonical& strip, int64_t first_row, int64_t first_word,
+               MarlinLine<Map>& line) {
+    PlainLine<Map> plain;
+    const int64_t words = strip.words_per_row();
+    const int64_t rows = std::min<int64_t>(strip.rows - first_row, Map::kOutputs);
+    const int64_t count = std::min<int64_t>(words - first_word, kLineWords);
+    if (rows < Map::kOutputs || count < kLineWords) std::memset(plain, 0, sizeof plain);
+    for (int64_t n = 0; n < rows; ++n) {
+        copy_line(strip.codes.data() + (first_row + n) * words + first_word, count, plain[n]);
+    }
+    to_quarters<Map>(plain, line);
+}
+
 template <int bits, layout::MarlinTile tile>
 void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                   uint32_t* weight) {
     using Map = MarlinTileMap<bits, tile>;
-    constexpr int64_t kRowWords = Map::kInputs / Map::kFields;
     const int64_t words = strip.words_per_row();
     for (int64_t row = 0; row < strip.rows; row += Map::kOutputs) {
-        const int64_t rows = std::min<int64_t>(strip.rows - row, Map::kOutputs);
         const int64_t tile_column = (first_output + row) / Map::kOutputs;
-        for (int64_t first_word = 0; first_word < words; first_word += kRowWords) {
-            const int64_t count = std::min(words - first_word, kRowWords);
-            MarlinCodes codes = {};
-            for (int64_t n = 0; n < rows; ++n) {
-                spread_words<bits, Map::kInputs>(
-                    strip.codes.data() + (row + n) * words + first_word, count,
-                    codes + n * Map::kInputs);
-            }
-            const int64_t k_tile = first_word / kRowWords;
+        MarlinLine<Map> line;
+        for (int64_t word = 0; word < words; word += Map::kRowWords) {
+            const auto in_line = static_cast<int>(word % kLineWords);
+            if (in_line == 0) load_line<Map>(strip, row, word, line);
+            const int64_t k_tile = word / Map::kRowWords;
             const int64_t tile_index = k_tile * (shape.outputs / Map::kOutputs) + tile_column;
-            pack_tile<bits, tile>(codes, weight + tile_index * Map::kWords);
+            pack_tile<bits, tile>(line, in_line, weight + tile_index * Map::kWords);
         }
     }
 }

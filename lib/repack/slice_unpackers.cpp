@@ -1,69 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The unpackers of slices: rows where they lie, rows moved, columns cut out.
 #include <cassert>
-#include <cinttypes>
 #include <cstddef>
 #include <cstring>
 
 #include "base/checked.h"
 #include "repack/slice.h"
+#include "unpack/row_memory.h"
 
 namespace mmoe {
 
 namespace {
 
-// Memory for canonical rows of one shape.
-class RowMemory {
-  public:
-    static Result<RowMemory> create(const Canonical& shape, int64_t rows,
-                                    std::shared_ptr<const Allocator> allocator) {
-        const int64_t row_bytes = shape.words_per_row() * 4 + shape.groups() * int64_t{4 + 1};
-        const auto bytes = checked_mul(rows, row_bytes);
-        if (!bytes) {
-            return Status::error(Code::kOutOfMemory,
-                                 "slice scratch: more bytes than 63 bits can count");
-        }
-        RowMemory memory;
-        TRY(memory.buffer_,
-            Buffer::create(std::move(allocator), static_cast<uint64_t>(*bytes), "slice scratch"));
-        memory.codes_ = reinterpret_cast<uint32_t*>(memory.buffer_.data());
-        memory.scales_ = reinterpret_cast<float*>(memory.codes_ + rows * shape.words_per_row());
-        memory.zero_points_ = reinterpret_cast<uint8_t*>(memory.scales_ + rows * shape.groups());
-        memory.shape_ = shape;
-        memory.shape_.zero_points = {};
-        memory.asymmetric_ = !shape.zero_points.empty();
-        return memory;
-    }
-
-    [[nodiscard]] uint32_t* codes(int64_t row) const noexcept {
-        return codes_ + row * shape_.words_per_row();
-    }
-    [[nodiscard]] float* scales(int64_t row) const noexcept {
-        return scales_ + row * shape_.groups();
-    }
-    [[nodiscard]] uint8_t* zero_points(int64_t row) const noexcept {
-        return zero_points_ + row * shape_.groups();
-    }
-    [[nodiscard]] const Canonical& shape() const noexcept { return shape_; }
-
-    [[nodiscard]] Canonical view(int64_t first_row, int64_t rows) const noexcept {
-        Canonical strip = shape_;
-        strip.rows = rows;
-        const auto groups = static_cast<size_t>(rows * shape_.groups());
-        strip.codes = {codes(first_row), static_cast<size_t>(rows * shape_.words_per_row())};
-        strip.scales = {scales(first_row), groups};
-        if (asymmetric_) strip.zero_points = {zero_points(first_row), groups};
-        return strip;
-    }
-
-  private:
-    Buffer buffer_;
-    Canonical shape_;
-    bool asymmetric_ = false;
-    uint32_t* codes_ = nullptr;
-    float* scales_ = nullptr;
-    uint8_t* zero_points_ = nullptr;
-};
+// Memory for rows of the shape of a strip.
+Result<RowMemory> rows_like(Canonical strip, int64_t rows,
+                            std::shared_ptr<const Allocator> allocator) {
+    const RowMemory::Pieces pieces{.zero_points = !strip.zero_points.empty()};
+    strip.codes = {};
+    strip.scales = {};
+    strip.zero_points = {};
+    return RowMemory::create(strip, pieces, rows, std::move(allocator));
+}
 
 class OutputSlice final : public Unpacker {
   public:
@@ -130,6 +87,7 @@ class InputSlice final : public Unpacker {
             for (int64_t group = 0; group < part.groups(); ++group) {
                 const int64_t from = (first_ + group * part.group_size) / whole.group_size;
                 memory_.scales(row)[group] = whole.scale(row, from);
+                if (whole.zero_points.empty()) continue;
                 memory_.zero_points(row)[group] = static_cast<uint8_t>(whole.zero_point(row, from));
             }
         }
@@ -156,9 +114,8 @@ Result<std::unique_ptr<Unpacker>> move_outputs(std::unique_ptr<Unpacker> source,
     for (size_t i = 0; i < channels.size(); ++i) {
         place[static_cast<size_t>(channels[i])] = static_cast<int32_t>(i);
     }
-    TRY(RowMemory memory,
-        RowMemory::create(source->strip(0, 1), static_cast<int64_t>(channels.size()),
-                          std::move(allocator)));
+    TRY(RowMemory memory, rows_like(source->strip(0, 1), static_cast<int64_t>(channels.size()),
+                                    std::move(allocator)));
     for (int64_t first = 0; first < outputs; first += max_rows) {
         const int64_t rows = std::min(max_rows, outputs - first);
         const Canonical strip = source->strip(first, rows);
@@ -179,7 +136,7 @@ Result<std::unique_ptr<Unpacker>> slice_inputs(std::unique_ptr<Unpacker> source,
     shape.columns = slice.size;
     shape.group_size = slice.down_group_size;
     shape.order = {};
-    TRY(RowMemory memory, RowMemory::create(shape, max_rows, std::move(allocator)));
+    TRY(RowMemory memory, rows_like(shape, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(
         std::make_unique<InputSlice>(std::move(source), slice.first, std::move(memory)));
 }

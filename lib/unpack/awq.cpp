@@ -68,8 +68,9 @@ void turn_squares(int word, int column, Tile<bits>& tile) {
         Four rows[4];
         transpose_four({squares[0][index], squares[1][index], squares[2][index], squares[3][index]},
                        rows);
-        for (int i = 0; i < 4; ++i)
+        for (int i = 0; i < 4; ++i) {
             store_four(rows[i], &tile.rows[(column + i) * kFields + n][word]);
+        }
     }
 }
 
@@ -115,8 +116,8 @@ class AwqReader final : public Reader {
                 fill_tile(word, column, end_column, tile);
                 const int64_t copied = std::min<int64_t>(kBlock, words - word);
                 for (int64_t row = begin; row < end; ++row) {
-                    std::copy_n(tile.rows[row - tile_row], copied,
-                                codes + (row - first_row) * words + word);
+                    copy_line(tile.rows[row - tile_row], copied,
+                              codes + (row - first_row) * words + word);
                 }
             }
         }
@@ -133,8 +134,7 @@ class AwqReader final : public Reader {
         const int64_t columns = std::min<int64_t>(kBlock, end_column - column);
         if (inputs < kInputs || columns < kBlock) std::memset(tile.file, 0, sizeof tile.file);
         for (int64_t k = 0; k < inputs; ++k) {
-            std::copy_n(weight_ + (first_input + k) * file_columns_ + column, columns,
-                        tile.file[k]);
+            copy_line(weight_ + (first_input + k) * file_columns_ + column, columns, tile.file[k]);
         }
         for (int tile_column = 0; tile_column < columns; tile_column += 4) {
             for (int tile_word = 0; tile_word < kBlock; tile_word += 4) {

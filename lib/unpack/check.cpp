@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "layout/marlin.h"
 #include "unpack/fields.h"
 #include "unpack/group_order.h"
 #include "unpack/scales.h"
@@ -25,6 +26,9 @@ struct PackedShapes {
     int64_t zero_point[2];
 };
 
+// Marlin tensors are those of 16-bit activations.
+constexpr int64_t kMarlinInputs = layout::marlin_tile_inputs(layout::MarlinTile::kK16N64);
+
 PackedShapes packed_shapes(const QuantConfig& config, int64_t outputs, int64_t inputs) {
     const int64_t per_word = 32 / config.bits;
     const int64_t groups = inputs / config.group_size_for(inputs);
@@ -33,6 +37,10 @@ PackedShapes packed_shapes(const QuantConfig& config, int64_t outputs, int64_t i
             return {{inputs / per_word, outputs}, {groups, outputs}, {groups, outputs / per_word}};
         case Format::kAwq:
             return {{inputs, outputs / per_word}, {groups, outputs}, {groups, outputs / per_word}};
+        case Format::kMarlin:
+            return {{inputs / kMarlinInputs, outputs * kMarlinInputs / per_word},
+                    {groups, outputs},
+                    {groups, outputs / per_word}};
         default:  // compressed-tensors
             return {{outputs, ceil_div(inputs, per_word)},
                     {outputs, groups},
@@ -40,6 +48,33 @@ PackedShapes packed_shapes(const QuantConfig& config, int64_t outputs, int64_t i
                                                                     : ceil_div(outputs, per_word),
                      groups}};
     }
+}
+
+// What N and K must be multiples of, because the format has no padding.
+struct WholeUnits {
+    int64_t outputs;
+    int64_t inputs;
+};
+
+WholeUnits whole_units(const QuantConfig& config) {
+    const int64_t per_word = 32 / config.bits;
+    switch (config.format) {
+        case Format::kGptq:
+            return {per_word, per_word};
+        case Format::kAwq:
+            return {per_word, 1};
+        case Format::kMarlin:
+            return {layout::kMarlinBlock, kMarlinInputs};
+        default:  // compressed-tensors
+            return {1, 1};
+    }
+}
+
+Status expect_multiple(const char* what, int64_t size, int64_t unit) {
+    if (size % unit == 0) return {};
+    return Status::error(Code::kUnsupported,
+                         "%s: expected a multiple of %" PRId64 " in this packing, got %" PRId64,
+                         what, unit, size);
 }
 
 ExpectedTensor matrix(const int64_t (&shape)[2], std::vector<DType> dtypes, bool required) {
@@ -92,19 +127,6 @@ Status check_scales(const TensorView& scale, int64_t count) {
                          role_name(Role::kScale), bad / scale.shape[1], bad % scale.shape[1]);
 }
 
-Status check_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index) {
-    if (group_index.absent()) return {};
-    const int64_t group_size = config.group_size_for(inputs);
-    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
-                                          static_cast<size_t>(inputs));
-    TRY(check_group_index(groups, group_size));
-    if (config.order == Order::kGroup || is_plain_order(groups, group_size)) return {};
-    return Status::error(Code::kBadData,
-                         "%s: expected input / %" PRId64
-                         " because the config names no activation order, got another order",
-                         role_name(Role::kGroupIndex), group_size);
-}
-
 }  // namespace
 
 ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
@@ -133,21 +155,9 @@ Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inpu
                              "group size: expected a divisor of %" PRId64 " inputs, got %" PRId64,
                              inputs, group_size);
     }
-    const int64_t per_word = 32 / config.bits;
-    const bool gptq = config.format == Format::kGptq;
-    if (gptq && inputs % per_word != 0) {
-        return Status::error(Code::kUnsupported,
-                             "inputs: expected a multiple of %" PRId64
-                             ", which fill a word, got %" PRId64,
-                             per_word, inputs);
-    }
-    if ((gptq || config.format == Format::kAwq) && outputs % per_word != 0) {
-        return Status::error(Code::kUnsupported,
-                             "outputs: expected a multiple of %" PRId64
-                             ", which fill a word, got %" PRId64,
-                             per_word, outputs);
-    }
-    return {};
+    const WholeUnits whole = whole_units(config);
+    TRY(expect_multiple("inputs", inputs, whole.inputs));
+    return expect_multiple("outputs", outputs, whole.outputs);
 }
 
 Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
@@ -175,6 +185,20 @@ Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, 
                          dtype_list(expected.dtypes).c_str(), dtype_name(tensor.dtype));
 }
 
+Status check_group_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index) {
+    if (group_index.absent()) return {};
+    const int64_t group_size = config.group_size_for(inputs);
+    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
+                                          static_cast<size_t>(inputs));
+    if (config.format == Format::kMarlin) return check_permutation(groups);
+    TRY(check_group_index(groups, group_size));
+    if (config.order == Order::kGroup || is_plain_order(groups, group_size)) return {};
+    return Status::error(Code::kBadData,
+                         "%s: expected input / %" PRId64
+                         " because the config names no activation order, got another order",
+                         role_name(Role::kGroupIndex), group_size);
+}
+
 Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
                         const ProjectionTensors& tensors) {
     TRY(check_dimensions(config, outputs, inputs));
@@ -183,7 +207,7 @@ Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inpu
     TRY(check_tensor(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point));
     TRY(check_tensor(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
     TRY(check_scales(tensors.scale, outputs * (inputs / config.group_size_for(inputs))));
-    TRY(check_order(config, inputs, tensors.group_index));
+    TRY(check_group_order(config, inputs, tensors.group_index));
     return check_zero_points(config, tensors.zero_point);
 }
 

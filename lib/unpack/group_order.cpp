@@ -34,6 +34,22 @@ Status check_group_index(std::span<const int32_t> group_index, int64_t group_siz
     return {};
 }
 
+Status check_permutation(std::span<const int32_t> order) {
+    std::vector<bool> seen(order.size());
+    for (size_t k = 0; k < order.size(); ++k) {
+        const auto column = static_cast<size_t>(order[k]);  // negative: too large
+        if (column < order.size() && !seen[column]) {
+            seen[column] = true;
+            continue;
+        }
+        return Status::error(Code::kBadData,
+                             "group index: expected every input from 0 to %zu once, got %" PRId32
+                             " at place %zu",
+                             order.size() - 1, order[k], k);
+    }
+    return {};
+}
+
 bool is_plain_order(std::span<const int32_t> group_index, int64_t group_size) {
     for (size_t k = 0; k < group_index.size(); ++k) {
         if (group_index[k] != static_cast<int64_t>(k) / group_size) return false;

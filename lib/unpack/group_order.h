@@ -14,6 +14,9 @@ namespace mmoe {
 // Every group must exist and own exactly `group_size` columns.
 Status check_group_index(std::span<const int32_t> group_index, int64_t group_size);
 
+// Every number from 0 to the size must stand there once: an order that has been applied already.
+Status check_permutation(std::span<const int32_t> order);
+
 // Whether column k has group k / group_size: nothing has to move.
 [[nodiscard]] bool is_plain_order(std::span<const int32_t> group_index, int64_t group_size);
 

@@ -6,33 +6,11 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/four.h"
+
 namespace mmoe {
 
-// Four elements in one vector register, as bits; compilers lower it on every target.
-using Four [[gnu::vector_size(16)]] = uint32_t;
-
-[[nodiscard]] inline Four load_four(const void* from) {
-    Four four;
-    std::memcpy(&four, from, sizeof four);
-    return four;
-}
-inline void store_four(const Four& four, void* to) {
-    std::memcpy(to, &four, sizeof four);
-}
-
-// out[column][row] = in[row][column] of 4 x 4 elements.
-inline void transpose_four(const Four (&in)[4], Four (&out)[4]) {
-    const Four low_01 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5);
-    const Four low_23 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
-    const Four high_01 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
-    const Four high_23 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
-    out[0] = __builtin_shufflevector(low_01, low_23, 0, 1, 4, 5);
-    out[1] = __builtin_shufflevector(low_01, low_23, 2, 3, 6, 7);
-    out[2] = __builtin_shufflevector(high_01, high_23, 0, 1, 4, 5);
-    out[3] = __builtin_shufflevector(high_01, high_23, 2, 3, 6, 7);
-}
-
-inline constexpr int kBlock = 16;  // elements a side: one cache line
+inline constexpr int kBlock = kLineWords;  // elements a side: one cache line
 
 // T has 4 bytes. A block in a buffer of its own. Matrices are entered and left through it because
 // their rows are often a multiple of 4 KiB apart and would push each other out of the cache.
@@ -57,8 +35,9 @@ void store_transposed(const Block<T>& block, int64_t rows, int64_t columns, T* o
             transpose_four({load_four(&block[row][column]), load_four(&block[row + 1][column]),
                             load_four(&block[row + 2][column]), load_four(&block[row + 3][column])},
                            turned);
-            for (int i = 0; i < 4; ++i)
+            for (int i = 0; i < 4; ++i) {
                 store_four(turned[i], out + (column + i) * out_stride + row);
+            }
         }
     }
 }
@@ -81,11 +60,14 @@ void transpose_from(const Fill& fill, int64_t rows, int64_t columns, T* out, int
     }
 }
 
-// out[column][row] = source[row][column].
+// out[column][row] = source[row][column]. Lines of a column of blocks lie in pages of their own,
+// where no hardware prefetcher sees them coming.
 inline void transpose_words(const uint32_t* source, int64_t source_stride, int64_t rows,
                             int64_t columns, uint32_t* out, int64_t out_stride) {
     const auto fill = [=](int64_t row, int64_t column, int64_t count, uint32_t* to) {
-        std::memcpy(to, source + row * source_stride + column, static_cast<size_t>(count) * 4);
+        const int64_t later = std::min(row + 2 * kBlock, rows - 1);
+        __builtin_prefetch(source + later * source_stride + column);
+        copy_line(source + row * source_stride + column, count, to);
     };
     transpose_from<uint32_t>(fill, rows, columns, out, out_stride);
 }

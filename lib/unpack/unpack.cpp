@@ -7,7 +7,9 @@
 
 #include "base/checked.h"
 #include "unpack/group_order.h"
+#include "unpack/marlin.h"
 #include "unpack/reader.h"
+#include "unpack/row_memory.h"
 #include "unpack/transpose.h"
 
 namespace mmoe {
@@ -31,109 +33,82 @@ std::unique_ptr<const Reader> make_reader(Format format, const ReaderShape& shap
         case Format::kAwq:
             return make_awq_reader(shape, tensors);
         case Format::kMarlin:
-            break;
+            break;  // no reader: unpack_marlin() makes the unpacker
     }
     return nullptr;
 }
 
-// Pieces of scratch memory for one strip.
-struct Scratch {
-    Buffer memory;
-    uint32_t* codes = nullptr;       // [max_rows, words_per_row]
-    uint32_t* by_input = nullptr;    // [words_per_row, kBlock], while columns move
-    float* scales = nullptr;         // [max_rows, groups]
-    uint8_t* zero_points = nullptr;  // [max_rows, groups]
-};
-
-// Rows that the strips need memory for.
-struct ScratchRows {
-    int64_t codes = 0;
-    int64_t by_input = 0;
-    int64_t groups = 0;
-};
-
-Result<Scratch> allocate_scratch(const ReaderShape& shape, const ScratchRows& rows,
-                                 std::shared_ptr<const Allocator> allocator) {
-    const auto codes = checked_mul(rows.codes, shape.words_per_row(), int64_t{4});
-    const auto by_input = checked_mul(rows.by_input, shape.words_per_row(), int64_t{4});
-    const auto scales = checked_mul(rows.groups, shape.groups, int64_t{4});
-    constexpr int64_t kSizeLimit = INT64_MAX / 8;  // four such pieces can be added
-    if (!codes || !by_input || !scales || std::max({*codes, *by_input, *scales}) > kSizeLimit) {
-        return Status::error(Code::kOutOfMemory,
-                             "unpack scratch: more bytes than 63 bits can count");
-    }
-    constexpr int64_t kAlignment = kAlignmentBytes;
-    const int64_t by_input_at = round_up(*codes, kAlignment);
-    const int64_t scales_at = by_input_at + round_up(*by_input, kAlignment);
-    const int64_t zero_points_at = scales_at + round_up(*scales, kAlignment);
-    const int64_t end = zero_points_at + rows.groups * shape.groups;
-    Scratch scratch;
-    TRY(scratch.memory,
-        Buffer::create(std::move(allocator), static_cast<uint64_t>(end), "unpack scratch"));
-    uint8_t* base = scratch.memory.data();
-    scratch.codes = reinterpret_cast<uint32_t*>(base);
-    scratch.by_input = reinterpret_cast<uint32_t*>(base + by_input_at);
-    scratch.scales = reinterpret_cast<float*>(base + scales_at);
-    scratch.zero_points = base + zero_points_at;
-    return scratch;
+// A projection as a Marlin matrix of its own.
+MarlinShape marlin_shape(const QuantConfig& config, int64_t outputs, int64_t inputs,
+                         DType scale_dtype) {
+    return {.inputs = inputs,
+            .outputs = outputs,
+            .groups = inputs / config.group_size_for(inputs),
+            .bits = config.bits,
+            .asymmetric = config.asymmetric(),
+            .scale_type = scale_type_of(scale_dtype)};
 }
+
+ConstMarlinTensors marlin_tensors(const MarlinShape& shape, const ProjectionTensors& tensors) {
+    return {
+        {static_cast<const uint32_t*>(tensors.weight.data),
+         static_cast<size_t>(shape.weight_words())},
+        {static_cast<const uint8_t*>(tensors.scale.data), static_cast<size_t>(shape.scale_bytes())},
+        {static_cast<const uint32_t*>(tensors.zero_point.data),
+         static_cast<size_t>(shape.zero_point_words())}};
+}
+
+// Memory in which columns move.
+struct OrderScratch {
+    std::vector<int32_t> order;  // empty: no column moves
+    Buffer by_input;             // [words_per_row, kBlock] canonical words in transposed form
+};
 
 class StripUnpacker final : public Unpacker {
   public:
-    StripUnpacker(const ReaderShape& shape, const Canonical& constants,
-                  std::unique_ptr<const Reader> reader, std::vector<int32_t> order, Scratch scratch)
+    StripUnpacker(const ReaderShape& shape, std::unique_ptr<const Reader> reader,
+                  OrderScratch order, RowMemory memory)
         : shape_(shape),
-          constants_(constants),
           reader_(std::move(reader)),
           order_(std::move(order)),
-          scratch_(std::move(scratch)) {
-        constants_.order = order_;
-    }
+          memory_(std::move(memory)) {}
 
     Canonical strip(int64_t first_row, int64_t rows) override {
-        Canonical strip = constants_;
-        strip.rows = rows;
-        const auto words = static_cast<size_t>(rows * shape_.words_per_row());
-        const auto group_values = static_cast<size_t>(rows * shape_.groups);
-        strip.codes = {codes(first_row, rows), words};
-        reader_->read_scales(first_row, rows, scratch_.scales);
-        strip.scales = {scratch_.scales, group_values};
+        Canonical strip = memory_.view(0, rows);
+        strip.order = order_.order;
+        if (strip.codes.empty()) {
+            strip.codes = {reader_->codes_in_place(first_row),
+                           static_cast<size_t>(rows * shape_.words_per_row())};
+        } else if (order_.order.empty()) {
+            reader_->read_codes(first_row, rows, memory_.codes(0));
+        } else {
+            read_ordered_codes(first_row, rows);
+        }
+        reader_->read_scales(first_row, rows, memory_.scales(0));
         if (shape_.asymmetric) {
-            reader_->read_zero_points(first_row, rows, scratch_.zero_points);
-            strip.zero_points = {scratch_.zero_points, group_values};
+            reader_->read_zero_points(first_row, rows, memory_.zero_points(0));
         }
         return strip;
     }
 
   private:
-    const uint32_t* codes(int64_t first_row, int64_t rows) {
-        if (!order_.empty()) {
-            move_all_columns(first_row, rows);
-            return scratch_.codes;
-        }
-        const uint32_t* in_place = reader_->codes_in_place(first_row);
-        if (in_place != nullptr) return in_place;
-        reader_->read_codes(first_row, rows, scratch_.codes);
-        return scratch_.codes;
-    }
-
     // Through a block in transposed form, where one step serves kBlock outputs.
-    void move_all_columns(int64_t first_row, int64_t rows) {
+    void read_ordered_codes(int64_t first_row, int64_t rows) {
         const int64_t words = shape_.words_per_row();
+        auto* by_input = order_.by_input.as<uint32_t>().data();
         for (int64_t row = 0; row < rows; row += kBlock) {
             const int64_t count = std::min<int64_t>(kBlock, rows - row);
-            uint32_t* out = scratch_.codes + row * words;
+            uint32_t* out = memory_.codes(row);
             reader_->read_codes(first_row + row, count, out);
-            transpose_words(out, words, count, words, scratch_.by_input, kBlock);
-            move_columns(scratch_.by_input, count, order_, shape_.bits, out);
+            transpose_words(out, words, count, words, by_input, kBlock);
+            move_columns(by_input, count, order_.order, shape_.bits, out);
         }
     }
 
     ReaderShape shape_;
-    Canonical constants_;  // of every strip
     std::unique_ptr<const Reader> reader_;
-    std::vector<int32_t> order_;
-    Scratch scratch_;
+    OrderScratch order_;
+    RowMemory memory_;  // of one strip
 };
 
 }  // namespace
@@ -141,17 +116,24 @@ class StripUnpacker final : public Unpacker {
 std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
                                  const TensorView& group_index) {
     if (config.order != Order::kGroup || group_index.absent()) return {};
+    const std::span<const int32_t> index(static_cast<const int32_t*>(group_index.data),
+                                         static_cast<size_t>(inputs));
+    if (config.format == Format::kMarlin) return {index.begin(), index.end()};
     const int64_t group_size = config.group_size_for(inputs);
-    const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
-                                          static_cast<size_t>(inputs));
-    if (is_plain_order(groups, group_size)) return {};
-    return group_order(groups, group_size);
+    if (is_plain_order(index, group_size)) return {};
+    return group_order(index, group_size);
 }
 
 Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, int64_t outputs,
                                                    int64_t inputs, const ProjectionTensors& tensors,
                                                    int64_t max_rows,
                                                    std::shared_ptr<const Allocator> allocator) {
+    if (config.format == Format::kMarlin) {
+        const MarlinShape shape = marlin_shape(config, outputs, inputs, tensors.scale.dtype);
+        return unpack_marlin(shape,
+                             {0, outputs, inputs, input_order(config, inputs, tensors.group_index)},
+                             marlin_tensors(shape, tensors), max_rows, std::move(allocator));
+    }
     const int64_t group_size = config.group_size_for(inputs);
     const ReaderShape shape{.outputs = outputs,
                             .inputs = inputs,
@@ -159,20 +141,23 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
                             .bits = config.bits,
                             .asymmetric = config.asymmetric(),
                             .zero_point_form = config.zero_point_form};
-    Canonical constants;
-    constants.columns = inputs;
-    constants.group_size = group_size;
-    constants.bits = config.bits;
-    constants.scale_type = scale_type_of(tensors.scale.dtype);
     auto reader = make_reader(config.format, shape, tensors);
-    auto order = input_order(config, inputs, tensors.group_index);
-    const bool in_place = order.empty() && reader->codes_in_place(0) != nullptr;
-    const ScratchRows rows{.codes = in_place ? 0 : max_rows,
-                           .by_input = order.empty() ? 0 : int64_t{kBlock},
-                           .groups = max_rows};
-    TRY(Scratch scratch, allocate_scratch(shape, rows, std::move(allocator)));
+    OrderScratch order{input_order(config, inputs, tensors.group_index), {}};
+    const bool ordered = !order.order.empty();
+    if (ordered) {
+        const auto bytes = static_cast<uint64_t>(shape.words_per_row() * kBlock * 4);
+        TRY(order.by_input, Buffer::create(allocator, bytes, "activation order"));
+    }
+    Canonical strip;
+    strip.columns = inputs;
+    strip.group_size = group_size;
+    strip.bits = config.bits;
+    strip.scale_type = scale_type_of(tensors.scale.dtype);
+    const RowMemory::Pieces pieces{.codes = ordered || reader->codes_in_place(0) == nullptr,
+                                   .zero_points = config.asymmetric()};
+    TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(std::make_unique<StripUnpacker>(
-        shape, constants, std::move(reader), std::move(order), std::move(scratch)));
+        shape, std::move(reader), std::move(order), std::move(memory)));
 }
 
 }  // namespace mmoe

@@ -17,7 +17,8 @@
 namespace mmoe {
 
 // The tensors of one linear layer of one expert; absent ones have null data. Data is aligned to
-// its element.
+// its element. In the Marlin format each projection is a matrix of its own, for 16-bit activations,
+// and the group index is the order in which the inputs have been sorted.
 struct ProjectionTensors {
     TensorView weight;
     TensorView scale;
@@ -44,6 +45,10 @@ Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inpu
 Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
                     const TensorView& tensor);
 
+// Every group has its share of inputs, in their plain order unless the config names another. An
+// absent tensor is fine.
+Status check_group_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index);
+
 // All of the above, then values: finite scales, zero points that can be told, group index. The
 // sentence names the role, expected and got; the caller puts layer, expert and projection before
 // it.
@@ -65,7 +70,8 @@ class Unpacker {
                                                     int64_t max_rows,
                                                     std::shared_ptr<const Allocator> allocator);
     virtual ~Unpacker() = default;
-    // Rows [first_row, first_row + rows); the views are valid until the next call.
+    // Rows [first_row, first_row + rows); the views are valid until the next call. Strips that
+    // are a multiple of 128 rows are read fastest: whole cache lines in every format.
     virtual Canonical strip(int64_t first_row, int64_t rows) = 0;
 };
 

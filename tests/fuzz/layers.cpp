@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/checked.h"
 #include "checkpoint/checkpoint.h"
 #include "target.h"
 
@@ -98,17 +99,27 @@ std::string take_file(std::string_view* text) {
     return file;
 }
 
+// Packed weights have been held to the layer's dimensions; other roles are room unpack's.
+void require_shape(const LayerEntry& layer, Projection projection, Role role,
+                   const ExpertTensor& tensor) {
+    if (role != Role::kWeight || layer.config.format != Format::kCompressedTensors) return;
+    const int64_t per_word = 32 / layer.config.bits;
+    fuzz::require(tensor.rank == 2 && tensor.shape[0] == layer.layer.outputs(projection));
+    fuzz::require(tensor.shape[1] == ceil_div(layer.layer.inputs(projection), per_word));
+}
+
 // A layer without a problem keeps what its entry promises.
 void require_layer(const Checkpoint& checkpoint, const LayerEntry& layer) {
     if (!layer.problem.ok()) return fuzz::require_sentence(layer.problem);
     fuzz::require(validate(layer.config).ok());
     fuzz::require(layer.layer.expert_count > 0 && layer.layer.hidden_size > 0);
     for (const int64_t expert : {int64_t{0}, layer.layer.expert_count - 1}) {
-        for (int projection = 1; projection <= 3; ++projection) {
+        for (const Projection projection :
+             {Projection::kGate, Projection::kUp, Projection::kDown}) {
             for (int role = 1; role <= 5; ++role) {
-                auto tensor =
-                    checkpoint.expert_tensor(layer, expert, Projection{projection}, Role{role});
+                auto tensor = checkpoint.expert_tensor(layer, expert, projection, Role{role});
                 if (!tensor.ok() || tensor.value().entry == nullptr) continue;
+                require_shape(layer, projection, Role{role}, tensor.value());
                 std::vector<uint8_t> bytes(tensor.value().byte_count);
                 fuzz::require(checkpoint.read(tensor.value(), bytes).ok());
             }

@@ -32,8 +32,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         fuzz::require_sentence(config.schemes_problem);
         return 0;
     }
-    require_scheme(config.schemes.of("model.layers.0.mlp.experts.0.gate_proj"));
-    require_scheme(config.schemes.of(""));
+    MatchBudget budget;
+    require_scheme(config.schemes.of("model.layers.0.mlp.experts.0.gate_proj", &budget));
+    require_scheme(config.schemes.of("", &budget));
     require_scheme(config.schemes.only());
     return 0;
 }

@@ -85,23 +85,10 @@ void check_matrix(const Matrix& m, Unpacker& unpacker, MarlinTile tile) {
 
 // vLLM's own matrix read back gives the codes that went in.
 void check_import(const Matrix& m, Unpacker& original) {
-    const MarlinShape shape{.inputs = m.inputs,
-                            .outputs = m.outputs,
-                            .groups = m.groups,
-                            .bits = m.bits,
-                            .asymmetric = true,
-                            .scale_type = layout::ScaleType::kF16};
-    const auto view = [&](const char* name, int64_t count) {
-        return std::span(static_cast<const uint32_t*>(m.slice(name).data),
-                         static_cast<size_t>(count));
-    };
-    const ConstMarlinTensors tensors{view("marlin.weight", shape.weight_words()),
-                                     {static_cast<const uint8_t*>(m.slice("marlin.scales").data),
-                                      static_cast<size_t>(shape.scale_bytes())},
-                                     view("marlin.qzeros", shape.zero_point_words())};
-    const auto unpacker =
-        value_or_throw(unpack_marlin(shape, {.rows = m.outputs, .columns = m.inputs}, tensors,
-                                     m.outputs, std::make_shared<const Allocator>()));
+    const ProjectionTensors tensors{
+        m.slice("marlin.weight"), m.slice("marlin.scales"), m.slice("marlin.qzeros"), {}};
+    const auto unpacker = make_unpacker(config_of(m, Format::kMarlin, Order::kNone), m.outputs,
+                                        m.inputs, tensors, m.outputs);
     PlainLinear want, got;
     append_strip(original.strip(0, m.outputs), &want);
     append_strip(unpacker->strip(0, m.outputs), &got);
@@ -131,6 +118,19 @@ void check_awq(const Matrix& m) {
     check_matrix(m, *unpacker, MarlinTile::kK16N64);
 }
 
+// vLLM's sorted matrix and its order read back: the columns of the file.
+void check_ordered_import(const Matrix& m, Unpacker& original) {
+    const ProjectionTensors tensors{m.slice("marlin.weight_actorder"), m.slice("marlin.scales"),
+                                    m.slice("marlin.qzeros"), m.slice("g_idx_sort_indices")};
+    const auto unpacker = make_unpacker(config_of(m, Format::kMarlin, Order::kGroup), m.outputs,
+                                        m.inputs, tensors, m.outputs);
+    PlainLinear want, got;
+    append_strip(original.strip(0, m.outputs), &want);
+    append_strip(unpacker->strip(0, m.outputs), &got);
+    assert_true(got.codes == want.codes);
+    assert_true(got.weights == want.weights);
+}
+
 void check_activation_order(const Matrix& m) {
     const ProjectionTensors tensors{m.slice("ct.weight_packed"), m.slice("ct.weight_scale"),
                                     m.slice("ct.weight_zero_point"), m.slice("g_idx")};
@@ -138,6 +138,7 @@ void check_activation_order(const Matrix& m) {
     const auto unpacker = make_unpacker(config, m.outputs, m.inputs, tensors, m.outputs);
     const MarlinMatrix packed = pack_matrix(m, *unpacker, MarlinTile::kK16N64);
     assert_same_bytes("weight", packed.weight, m.slice("marlin.weight_actorder"));
+    check_ordered_import(m, *unpacker);
     const auto order = unpacker->strip(0, 1).order;
     assert_int_equal(
         -1, first_difference(order.data(),

@@ -3,13 +3,12 @@
 // CPU tier of the machine, with several teams of threads, in every precision. One row and one
 // tier must give the same bits with every team and at every repeat.
 #include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "cmocka_cpp.h"
 #include "marlin_moe.h"
 #include "parity/cases.h"
+#include "parity/handles.h"
 #include "parity/problem.h"
 
 using namespace mmoe::parity;
@@ -21,34 +20,16 @@ struct Mode {
     mmoe_precision precision;
     bool wide_output;  // f32; else as the hidden states
     double tolerance;
+    double with_outliers;  // tolerance where an outlier sets the fixed-point step of its group
 };
 constexpr Mode kModes[] = {
-    {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4},  // 16-bit activations
-    {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5},      // fp32 sums of some 1000 products
-    {"default", MMOE_PRECISION_DEFAULT, false, 3e-3},          // the output's rounding, 2^-9
+    {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4, 3e-4},  // 16-bit activations
+    {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5, 1e-5},  // fp32 sums of some 1000 products
+    {"default", MMOE_PRECISION_DEFAULT, false, 3e-3, 3e-3},      // the output's rounding, 2^-9
 };
 
 // Who runs the tasks. 0 threads: the caller's parallel_for.
 constexpr uint32_t kTeams[] = {1, 2, 3, 7, 0};
-
-struct Destroy {
-    void operator()(mmoe_context* p) const { mmoe_context_destroy(p); }
-    void operator()(mmoe_quant_config* p) const { mmoe_quant_config_destroy(p); }
-    void operator()(mmoe_bundle* p) const { mmoe_bundle_destroy(p); }
-    void operator()(mmoe_executor* p) const { mmoe_executor_destroy(p); }
-};
-template <class T>
-using Handle = std::unique_ptr<T, Destroy>;
-
-// Where a call says why it failed; the test then fails with those words.
-struct Error {
-    const Case& spec;
-    mmoe_error value{};
-
-    void expect_ok(mmoe_status status, const char* step) {
-        if (status != MMOE_OK) fail_msg("%s: %s: %s", spec.name, step, value.message);
-    }
-};
 
 // Last task first, on the calling thread: as unlike the library's own pool as is allowed.
 void run_backwards(void* /*user*/, uint32_t task_count, mmoe_task_fn task, void* task_data) {
@@ -56,28 +37,26 @@ void run_backwards(void* /*user*/, uint32_t task_count, mmoe_task_fn task, void*
 }
 
 Handle<mmoe_context> make_context(const Case& spec, mmoe_cpu_tier tier, uint32_t team) {
-    mmoe_context_options options{};
-    options.struct_size = sizeof options;
+    auto options = sized<mmoe_context_options>();
     options.device_kind = MMOE_DEVICE_CPU;
     options.cpu_tier = tier;
     options.thread_count = team == 0 ? 4 : team;
     options.parallel_for = team == 0 ? run_backwards : nullptr;
     mmoe_context* context = nullptr;
-    Error error{spec};
+    Error error{spec.name};
     error.expect_ok(mmoe_context_create(&options, &context, &error.value), "context");
     return Handle<mmoe_context>(context);
 }
 
 Handle<mmoe_quant_config> make_config(const Case& spec) {
-    mmoe_quant_fields fields{};
-    fields.struct_size = sizeof fields;
+    auto fields = sized<mmoe_quant_fields>();
     fields.bits = spec.scheme.bits;
     fields.group_size = static_cast<int32_t>(spec.scheme.group_size);
     fields.symmetry = spec.scheme.asymmetric ? MMOE_ASYMMETRIC : MMOE_SYMMETRIC;
     fields.zero_point_form = spec.scheme.zero_point_form;
     fields.scale_dtype = spec.scheme.scale_dtype;
     mmoe_quant_config* config = nullptr;
-    Error error{spec};
+    Error error{spec.name};
     error.expect_ok(mmoe_quant_config_create(&fields, &config, &error.value), "config");
     return Handle<mmoe_quant_config>(config);
 }
@@ -88,7 +67,7 @@ void set_linear(const Case& spec, mmoe_bundle* bundle, uint32_t expert, mmoe_pro
                                                   {MMOE_ROLE_SCALE, &linear.scale},
                                                   {MMOE_ROLE_ZERO_POINT, &linear.zero_point},
                                                   {MMOE_ROLE_BIAS, &linear.bias}};
-    Error error{spec};
+    Error error{spec.name};
     for (const auto& [role, array] : parts) {
         if (array->empty()) continue;
         const mmoe_tensor tensor = array->tensor();
@@ -100,11 +79,10 @@ void set_linear(const Case& spec, mmoe_bundle* bundle, uint32_t expert, mmoe_pro
 Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const mmoe_split& split) {
     const Case& spec = problem.spec;
     const Handle<mmoe_quant_config> config = make_config(spec);
-    mmoe_bundle_options options{};
-    options.struct_size = sizeof options;
+    auto options = sized<mmoe_bundle_options>();
     options.split = split;
     mmoe_bundle* bundle = nullptr;
-    Error error{spec};
+    Error error{spec.name};
     error.expect_ok(
         mmoe_bundle_create(context, config.get(), &problem.layer, &options, &bundle, &error.value),
         "bundle");
@@ -120,15 +98,14 @@ Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const m
 
 Handle<mmoe_executor> make_executor(const Case& spec, mmoe_context* context,
                                     const mmoe_bundle* bundle, const Mode& mode) {
-    mmoe_executor_options options{};
-    options.struct_size = sizeof options;
+    auto options = sized<mmoe_executor_options>();
     options.max_tokens = static_cast<uint32_t>(spec.tokens == 0 ? 1 : spec.tokens);
     options.max_top_k = spec.top_k;
     options.hidden_dtype = spec.hidden_dtype;
     options.output_dtype = mode.wide_output ? MMOE_DTYPE_F32 : spec.hidden_dtype;
     options.precision = mode.precision;
     mmoe_executor* executor = nullptr;
-    Error error{spec};
+    Error error{spec.name};
     error.expect_ok(mmoe_executor_create(context, bundle, &options, &executor, &error.value),
                     "executor");
     return Handle<mmoe_executor>(executor);
@@ -153,8 +130,7 @@ std::vector<uint8_t> run_once(Problem& problem, mmoe_executor* executor, const m
     const Case& spec = problem.spec;
     const int64_t stride = spec.hidden + spec.row_padding;
     std::vector<uint8_t> output(spec.tokens * stride * size_bytes(output_dtype), kPoison);
-    mmoe_run_args args{};
-    args.struct_size = sizeof args;
+    auto args = sized<mmoe_run_args>();
     args.hidden = view(problem.hidden.bytes(), spec.hidden_dtype, {spec.tokens, spec.hidden});
     args.output = view(output, output_dtype, {spec.tokens, spec.hidden});
     if (spec.row_padding != 0) {
@@ -170,7 +146,7 @@ std::vector<uint8_t> run_once(Problem& problem, mmoe_executor* executor, const m
         const auto entries = static_cast<int64_t>(problem.call.expert_map.size());
         args.expert_map = view(problem.call.expert_map, MMOE_DTYPE_I32, {entries});
     }
-    Error error{spec};
+    Error error{spec.name};
     error.expect_ok(mmoe_executor_run(executor, bundle, &args, nullptr, &error.value), "run");
     return output;
 }
@@ -224,9 +200,10 @@ std::vector<uint8_t> run_mode(Problem& problem, mmoe_context* context,
         all_bits.insert(all_bits.end(), bits.begin(), bits.end());
     }
     const double error = mmoe::oracle::relative_error(sum, problem.want);
-    if (!(error <= mode.tolerance)) {
+    const double allowed = spec.outlier_factor > 1 ? mode.with_outliers : mode.tolerance;
+    if (!(error <= allowed)) {
         fail_msg("%s: %s: relative error %.3g, allowed %.3g", spec.name, where.c_str(), error,
-                 mode.tolerance);
+                 allowed);
     }
     return all_bits;
 }
@@ -237,9 +214,8 @@ void check_support(Problem& problem, mmoe_context* context) {
     const Case& spec = problem.spec;
     const mmoe_split split = {spec.tensor_ranks, 0, spec.expert_ranks, 0};
     const Handle<mmoe_quant_config> config = make_config(spec);
-    mmoe_support support{};
-    support.struct_size = sizeof support;
-    Error error{spec};
+    auto support = sized<mmoe_support>();
+    Error error{spec.name};
     error.expect_ok(
         mmoe_support_query(context, config.get(), &problem.layer, &split, &support, &error.value),
         "support");
@@ -247,8 +223,7 @@ void check_support(Problem& problem, mmoe_context* context) {
         fail_msg("%s: support query answers '%s'", spec.name, support.sentence);
     }
     if (spec.refused == 0) return;
-    mmoe_bundle_options options{};
-    options.struct_size = sizeof options;
+    auto options = sized<mmoe_bundle_options>();
     options.split = split;
     mmoe_bundle* bundle = nullptr;
     assert_int_equal(
@@ -279,8 +254,7 @@ void check_tier(Problem& problem, mmoe_cpu_tier tier) {
 }
 
 mmoe_cpu_tier best_tier() {
-    mmoe_device_description description{};
-    description.struct_size = sizeof description;
+    auto description = sized<mmoe_device_description>();
     assert_int_equal(mmoe_device_info(MMOE_DEVICE_CPU, 0, &description, nullptr), MMOE_OK);
     return description.cpu_tier;
 }

@@ -7,10 +7,6 @@
 namespace mmoe::parity {
 namespace {
 
-// One in this many hidden values is an outlier, as transformers have them.
-constexpr int64_t kOutlierEvery = 61;
-constexpr double kOutlierFactor = 20.0;
-
 mmoe_layer layer_of(const Case& spec) {
     mmoe_layer layer{};
     layer.struct_size = sizeof layer;
@@ -43,8 +39,9 @@ void fill_hidden(Random& random, const Case& spec, Problem& problem) {
     problem.hidden = Array(spec.hidden_dtype, {spec.tokens, stride});
     for (int64_t t = 0; t < spec.tokens; ++t) {
         for (int64_t h = 0; h < stride; ++h) {
-            const double factor = (t * stride + h) % kOutlierEvery == 0 ? kOutlierFactor : 1.0;
-            const auto value = static_cast<float>(random.normal() * factor * spec.hidden_scale);
+            const bool outlier = (t * stride + h) % kOutlierEvery == 0;
+            const double deviation = spec.hidden_scale * (outlier ? spec.outlier_factor : 1.0F);
+            const auto value = static_cast<float>(random.normal() * deviation);
             problem.hidden.set_bits(t * stride + h, encode(spec.hidden_dtype, value));
             if (h < spec.hidden) {
                 problem.call.hidden.push_back(problem.hidden.value(t * stride + h));

@@ -22,6 +22,9 @@ enum class Routing {
     kMapped,      // ids go through an expert map with holes
 };
 
+// Prime, so that outliers meet every place of a group.
+inline constexpr int64_t kOutlierEvery = 61;
+
 struct Case {
     const char* name;
     int64_t tokens = 5;
@@ -32,8 +35,9 @@ struct Case {
     float alpha = 0, beta = 0, limit = 0;
     uint32_t flags = 0;
     mmoe_dtype hidden_dtype = MMOE_DTYPE_BF16;
-    float hidden_scale = 1;   // hidden states are normal with this deviation
-    int64_t row_padding = 0;  // elements between rows of hidden states and output
+    float hidden_scale = 1;    // hidden states are normal with this deviation
+    float outlier_factor = 1;  // one hidden value in kOutlierEvery is this much larger
+    int64_t row_padding = 0;   // elements between rows of hidden states and output
     Routing routing = Routing::kDistinct;
     uint32_t tensor_ranks = 1, expert_ranks = 1;  // outputs of all ranks are added up
     uint64_t refused = 0;  // MMOE_REASON_* bits that the support query must answer

@@ -87,4 +87,16 @@ inline std::shared_ptr<const Checkpoint> open_model(const ScratchFolder& folder,
     return std::move(opened).value();
 }
 
+// The layer has no problem and the dimensions of the models above.
+inline void expect_usable(const Checkpoint& checkpoint, size_t index, const std::string& prefix) {
+    assert_true(index < checkpoint.layers().size());
+    const LayerEntry& layer = checkpoint.layers()[index];
+    if (!layer.problem.ok()) print_error("%s\n", layer.problem.message());
+    assert_true(layer.problem.ok());
+    assert_string_equal(layer.experts_prefix.c_str(), prefix.c_str());
+    assert_int_equal(layer.layer.expert_count, kExperts);
+    assert_int_equal(layer.layer.hidden_size, kHidden);
+    assert_int_equal(layer.layer.intermediate_size, kIntermediate);
+}
+
 }  // namespace mmoe::test

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/model_config.h"
 #include "cmocka_cpp.h"
 #include "support/checkpoint_files.h"
 #include "support/config_text.h"
@@ -165,6 +166,37 @@ void a_config_is_not_read_without_end(void**) {
     assert_non_null(std::strstr(values.status().message(), "at most 1000000 values"));
 }
 
+void rules_have_a_budget(void**) {
+    std::string names;
+    for (int i = 0; i < 1000; ++i) names += "\"n" + std::to_string(i) + "\",";
+    const uint64_t two_looks = 2 * std::strlen(kModule);  // at each character
+    const struct {
+        const char* name;
+        std::string json;
+        uint64_t steps;  // at least, of one module
+    } cases[] = {
+        {"names", packed(R"("g":)" + group(kInt4), R"(,"ignore":[)" + names + R"("end"])"), 1001},
+        {"expressions", packed(R"("g":)" + group(kInt4), R"(,"ignore":["re:.*#","re:.*%"])"),
+         two_looks},
+        {"parts", awq(R"(,"modules_to_not_convert":["x","y"])"), two_looks},
+    };
+    for (const auto& row : cases) {
+        print_message("    %s\n", row.name);
+        auto config = parse_model_config(row.json);
+        assert_true(config.ok());
+        MatchBudget plenty{1000000};
+        assert_true(config.value().schemes.of(kModule, &plenty).ok());
+        const uint64_t spent = 1000000 - plenty.steps_left;
+        assert_true(spent >= row.steps);
+        MatchBudget enough{spent};
+        assert_true(config.value().schemes.of(kModule, &enough).ok());
+        MatchBudget too_little{spent - 1};
+        auto refused = config.value().schemes.of(kModule, &too_little);
+        assert_int_equal(refused.status().code(), Code::kLimit);
+        assert_non_null(std::strstr(refused.status().message(), "fewer or simpler rules"));
+    }
+}
+
 struct ValidateCase {
     const char* name;
     QuantConfig config;
@@ -223,6 +255,7 @@ int main() {
         cmocka_unit_test(configs_are_read),
         cmocka_unit_test(without_a_module_there_must_be_one_scheme),
         cmocka_unit_test(a_config_is_not_read_without_end),
+        cmocka_unit_test(rules_have_a_budget),
         cmocka_unit_test(fields_are_validated),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

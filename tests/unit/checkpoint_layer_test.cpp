@@ -13,17 +13,6 @@ using namespace mmoe::test;
 
 namespace {
 
-void expect_usable(const Checkpoint& checkpoint, size_t index, const std::string& prefix) {
-    assert_true(index < checkpoint.layers().size());
-    const LayerEntry& layer = checkpoint.layers()[index];
-    if (!layer.problem.ok()) print_error("%s\n", layer.problem.message());
-    assert_true(layer.problem.ok());
-    assert_string_equal(layer.experts_prefix.c_str(), prefix.c_str());
-    assert_int_equal(layer.layer.expert_count, kExperts);
-    assert_int_equal(layer.layer.hidden_size, kHidden);
-    assert_int_equal(layer.layer.intermediate_size, kIntermediate);
-}
-
 // ---- Names ----
 
 struct FamilyCase {
@@ -249,64 +238,6 @@ void narrow_weight_shapes_are_read(void**) {
                      Code::kBadData);
 }
 
-// ---- Fused tensors ----
-
-void fused_tensors_are_cut_by_expert_and_half(void**) {
-    const ScratchFolder folder("checkpoint_fused");
-    const auto checkpoint = open_model(folder, fused_model(), kAsymmetric4);
-    expect_usable(*checkpoint, 0, "model.layers.0.mlp.experts.");
-    const LayerEntry& layer = checkpoint->layers()[0];
-    const TensorEntry* both =
-        checkpoint->find("model.layers.0.mlp.experts.gate_up_proj.weight_packed");
-    const uint64_t half_bytes = kIntermediate * (kHidden / 8) * 4;
-    for (int64_t expert = 0; expert < kExperts; ++expert) {
-        for (const bool up : {false, true}) {
-            auto slice = checkpoint->expert_tensor(
-                layer, expert, up ? Projection::kUp : Projection::kGate, Role::kWeight);
-            assert_true(slice.ok());
-            assert_ptr_equal(slice.value().entry, both);
-            assert_int_equal(slice.value().rank, 2);
-            assert_int_equal(slice.value().shape[0], kIntermediate);
-            assert_int_equal(slice.value().shape[1], kHidden / 8);
-            assert_int_equal(slice.value().shape[2], 0);
-            assert_int_equal(slice.value().byte_count, half_bytes);
-            assert_int_equal(slice.value().row_stride_bytes, 0);
-            assert_int_equal(slice.value().file_offset - both->file_offset,
-                             (2 * static_cast<uint64_t>(expert) + (up ? 1 : 0)) * half_bytes);
-        }
-    }
-}
-
-// gpt-oss: gate 0, up 0, gate 1, ...
-void interleaved_rows_are_read_apart(void**) {
-    const ScratchFolder folder("checkpoint_interleaved");
-    SmallTensors model = fused_model();
-    std::erase_if(model, [](const auto& m) { return m.first.ends_with("zero_point"); });
-    auto& scale = model["model.layers.0.mlp.experts.gate_up_proj.weight_scale"];
-    const size_t row_bytes = kHidden / kGroup * 2;
-    scale.numbers.resize(scale.bytes() / 8);
-    auto* bytes = reinterpret_cast<uint8_t*>(scale.numbers.data());
-    for (size_t i = 0; i < scale.bytes(); ++i) bytes[i] = static_cast<uint8_t>(i / row_bytes);
-    const auto checkpoint =
-        open_model(folder, model, R"("model_type":"gpt_oss","hidden_act":"silu",)" + symmetric4());
-    expect_usable(*checkpoint, 0, "model.layers.0.mlp.experts.");
-    const LayerEntry& layer = checkpoint->layers()[0];
-    assert_true(layer.layer.gate_form == GateForm::kInterleaved);
-    assert_true(layer.layer.activation == Activation::kSwigluOai);
-    for (const bool up : {false, true}) {
-        auto slice = checkpoint->expert_tensor(layer, 2, up ? Projection::kUp : Projection::kGate,
-                                               Role::kScale);
-        std::vector<uint8_t> got(slice.value().byte_count);
-        assert_true(checkpoint->read(slice.value(), got).ok());
-        for (size_t i = 0; i < got.size(); ++i) {
-            const size_t row = 2 * 2 * kIntermediate + 2 * (i / row_bytes) + (up ? 1 : 0);
-            assert_int_equal(got[i], static_cast<uint8_t>(row));
-        }
-        std::vector<uint8_t> too_small(got.size() - 1);
-        assert_int_equal(checkpoint->read(slice.value(), too_small).code(), Code::kInvalidArgument);
-    }
-}
-
 // ---- What config.json adds ----
 
 struct ArithmeticCase {
@@ -347,6 +278,19 @@ void arithmetic_comes_from_the_config(void**) {
     }
 }
 
+// What dense parts of a model write about experts, and lists of one number a layer.
+void numbers_that_say_nothing_are_passed_over(void**) {
+    const ScratchFolder folder("checkpoint_no_claim");
+    for (const char* claims :
+         {R"("hidden_size":0,"num_experts":0,)", R"("hidden_size":null,"num_experts":null,)",
+          R"("moe_intermediate_size":[32,64],"num_experts":[3,5],)",
+          R"("n_routed_experts":0,"num_experts":3,)", R"("intermediate_size":4096,)"}) {
+        print_message("    %s\n", claims);
+        const auto checkpoint = open_model(folder, packed_model(), claims + kAsymmetric4);
+        expect_usable(*checkpoint, 0, "model.layers.0.mlp.experts.");
+    }
+}
+
 void experts_are_counted_from_zero(void**) {
     const ScratchFolder folder("checkpoint_range_of_experts");
     const auto checkpoint = open_model(folder, packed_model(), kAsymmetric4);
@@ -375,9 +319,8 @@ int main() {
         cmocka_unit_test(biases_are_found),
         cmocka_unit_test(padded_rows_are_told_by_shape_or_config),
         cmocka_unit_test(narrow_weight_shapes_are_read),
-        cmocka_unit_test(fused_tensors_are_cut_by_expert_and_half),
-        cmocka_unit_test(interleaved_rows_are_read_apart),
         cmocka_unit_test(arithmetic_comes_from_the_config),
+        cmocka_unit_test(numbers_that_say_nothing_are_passed_over),
         cmocka_unit_test(experts_are_counted_from_zero),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

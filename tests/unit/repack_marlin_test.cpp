@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "repack/scale_store.h"
 #include "support/canonical_matrix.h"
 #include "support/marlin_matrix.h"
 #include "unpack/fields.h"
+#include "unpack/scale_memory.h"
 
 #include "cmocka_cpp.h"
 

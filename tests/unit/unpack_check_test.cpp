@@ -67,6 +67,15 @@ struct Projection {
         tensors.scale.shape[0] = 2;
         tensors.scale.shape[1] = 16;
     }
+    void make_marlin() {
+        config.format = Format::kMarlin;
+        outputs = 64;
+        codes.resize(512);
+        scales.resize(128, 0.25F);
+        tensors.weight = {DType::kI32, 2, {4, 128}, codes.data()};
+        tensors.scale = {DType::kF32, 2, {2, 64}, scales.data()};
+        tensors.zero_point = {DType::kI32, 2, {2, 8}, zero_words.data()};
+    }
 };
 
 struct Row {
@@ -97,6 +106,7 @@ const Row kRows[] = {
      },
      Code::kOk, ""},
     {"awq", [](Projection& p) { p.make_awq(); }, Code::kOk, ""},
+    {"marlin", [](Projection& p) { p.make_marlin(); }, Code::kOk, ""},
     {"group index that says nothing", [](Projection& p) { p.add_group_index(); }, Code::kOk, ""},
 
     {"no weight", [](Projection& p) { p.tensors.weight = {}; }, Code::kMissingTensor,
@@ -157,14 +167,27 @@ const Row kRows[] = {
          p.config.group_size = 12;
          p.inputs = 60;
      },
-     Code::kUnsupported, "inputs: expected a multiple of 8, which fill a word, got 60"},
+     Code::kUnsupported, "inputs: expected a multiple of 8 in this packing, got 60"},
     {"awq with half a word of outputs",
      [](Projection& p) {
          p.make_awq();
          p.outputs = 20;
      },
-     Code::kUnsupported, "outputs: expected a multiple of 8, which fill a word, got 20"},
+     Code::kUnsupported, "outputs: expected a multiple of 8 in this packing, got 20"},
 
+    {"marlin with half a block of outputs",
+     [](Projection& p) {
+         p.make_marlin();
+         p.outputs = 96;
+     },
+     Code::kUnsupported, "outputs: expected a multiple of 64 in this packing, got 96"},
+    {"marlin order with an input twice",
+     [](Projection& p) {
+         p.make_marlin();
+         p.config.order = Order::kGroup;
+         p.add_group_index();
+     },
+     Code::kBadData, "group index: expected every input from 0 to 63 once, got 0 at place 1"},
     {"infinite scale", [](Projection& p) { p.scales[7] = std::numeric_limits<float>::infinity(); },
      Code::kBadData, "scale: expected finite numbers, got infinity or NaN at [3, 1]"},
     {"scale that is no number", [](Projection& p) { p.scales[0] = std::nanf(""); }, Code::kBadData,

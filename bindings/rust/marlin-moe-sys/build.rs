@@ -17,7 +17,9 @@ fn main() {
     }
     let answer = Command::new("pkg-config").args(["--libs", "marlin_moe"]).output();
     let flags = match answer {
-        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        }
         _ => panic!(
             "feature `link`: pkg-config does not find marlin_moe; \
              set MARLIN_MOE_LIB_DIR to the folder of libmarlin_moe.so"

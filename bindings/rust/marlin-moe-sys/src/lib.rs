@@ -4,7 +4,7 @@
 //! has a safe interface.
 //!
 //! By default the library is loaded at run time ([`Api::load`]), so that a program starts without
-//! it and can say what is missing. With the feature `link` it is linked, and [`Api::linked`]
+//! it and can say what is missing. With the feature `link` it is linked, and `Api::linked`
 //! exists too.
 #![deny(missing_docs)]
 #![allow(non_camel_case_types)]
@@ -91,7 +91,12 @@ macro_rules! c_functions {
                 Ok(Api {
                     library,
                     // SAFETY: the declarations are generated from the library's own header.
-                    $($name: unsafe { std::mem::transmute(symbol(library, stringify!($name))?) },)*
+                    $($name: unsafe {
+                        std::mem::transmute::<
+                            *mut c_void,
+                            unsafe extern "C" fn($($type),*) $(-> $result)?,
+                        >(symbol(library, stringify!($name))?)
+                    },)*
                 })
             }
 

@@ -11,7 +11,8 @@ const FROZEN: &str = include_str!("../../../../tests/abi/frozen.txt");
 fn layout_is_that_of_the_header() {
     let mut numbers: HashMap<String, i64> =
         sys::layout().into_iter().map(|(name, value)| (name, value as i64)).collect();
-    numbers.extend(sys::CONSTANTS.iter().map(|(name, value)| (name.to_string(), i64::from(*value))));
+    numbers
+        .extend(sys::CONSTANTS.iter().map(|(name, value)| (name.to_string(), i64::from(*value))));
 
     let mut checked = 0;
     for line in FROZEN.lines().filter(|line| !line.starts_with('#')) {

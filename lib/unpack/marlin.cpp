@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Marlin matrices back to the canonical form, in strips: what other programs have repacked can be
-// given to every store, and what we packed can be read again.
+// Row of tiles by row of tiles, as repack packs them; then the permuted rows of scales and zero
+// points.
 #include <algorithm>
 #include <cinttypes>
 #include <cstddef>
 
 #include "base/checked.h"
-#include "repack/marlin.h"
-#include "repack/marlin_tile.h"
-#include "repack/scale_store.h"
+#include "unpack/fields.h"
+#include "unpack/marlin.h"
+#include "unpack/marlin_tile.h"
+#include "unpack/row_memory.h"
+#include "unpack/scale_memory.h"
 
 namespace mmoe {
 
@@ -21,69 +23,72 @@ struct StripRows {
     int64_t columns = 0;
 };
 
-// codes: [rows, words per row]. Bits past the last column are cleared: they may hold padding.
+// Copies the rows of one row of tiles that belong to the strip; `line_output` is the matrix's
+// output of its first row.
+template <class Map>
+void store_line(const MarlinLine<Map>& line, int64_t line_output, const StripRows& strip,
+                int64_t first_word, int64_t words, uint32_t* codes) {
+    PlainLine<Map> plain;
+    to_plain<Map>(line, plain);
+    const int64_t begin = std::max(strip.first_output, line_output);
+    const int64_t end = std::min(strip.first_output + strip.rows, line_output + Map::kOutputs);
+    const int64_t count = std::min<int64_t>(words - first_word, kLineWords);
+    for (int64_t output = begin; output < end; ++output) {
+        copy_line(plain[output - line_output], count,
+                  codes + (output - strip.first_output) * words + first_word);
+    }
+}
+
+// Bits past the last column may come from padding: they are cleared.
+void clear_spare_bits(const StripRows& strip, int bits, int64_t words, uint32_t* codes) {
+    const int64_t used_bits = strip.columns * bits % 32;
+    if (used_bits == 0) return;
+    for (int64_t row = 1; row <= strip.rows; ++row) codes[row * words - 1] &= (1u << used_bits) - 1;
+}
+
+// codes: [rows, words per row].
 template <int bits, layout::MarlinTile tile>
 void unpack_weights(const MarlinShape& shape, const StripRows& strip, const uint32_t* weight,
                     uint32_t* codes) {
     using Map = MarlinTileMap<bits, tile>;
-    constexpr int64_t kRowWords = Map::kInputs / Map::kFields;
     const int64_t words = ceil_div(strip.columns, int64_t{Map::kFields});
     const int64_t end_output = strip.first_output + strip.rows;
     for (int64_t column = strip.first_output / Map::kOutputs; column * Map::kOutputs < end_output;
          ++column) {
-        const int64_t tile_output = column * Map::kOutputs;
-        const int64_t begin = std::max(strip.first_output, tile_output);
-        const int64_t end = std::min(end_output, tile_output + Map::kOutputs);
-        for (int64_t first_word = 0; first_word < words; first_word += kRowWords) {
-            const int64_t k_tile = first_word / kRowWords;
-            const int64_t tile_index = k_tile * (shape.outputs / Map::kOutputs) + column;
-            MarlinCodes tile_codes;
-            unpack_tile<bits, tile>(weight + tile_index * Map::kWords, tile_codes);
-            for (int64_t output = begin; output < end; ++output) {
-                uint8_t* row = tile_codes + (output - tile_output) * Map::kInputs;
-                const int64_t used = strip.columns - k_tile * Map::kInputs;
-                for (int64_t k = used; k < Map::kInputs; ++k) row[k] = 0;
-                gather_words<bits, Map::kInputs>(
-                    row, std::min(words - first_word, kRowWords),
-                    codes + (output - strip.first_output) * words + first_word);
+        for (int64_t first_word = 0; first_word < words; first_word += kLineWords) {
+            MarlinLine<Map> line = {};
+            for (int word = 0; word < kLineWords && first_word + word < words;
+                 word += Map::kRowWords) {
+                const int64_t k_tile = (first_word + word) / Map::kRowWords;
+                const int64_t tile_index = k_tile * (shape.outputs / Map::kOutputs) + column;
+                unpack_tile<bits, tile>(weight + tile_index * Map::kWords, word, line);
             }
+            store_line<Map>(line, column * Map::kOutputs, strip, first_word, words, codes);
         }
     }
+    clear_spare_bits(strip, bits, words, codes);
 }
 
 class MarlinUnpacker final : public Unpacker {
   public:
-    MarlinUnpacker(const MarlinShape& shape, const MarlinRows& rows,
-                   const ConstMarlinTensors& tensors, Buffer scratch, int64_t max_rows)
-        : shape_(shape), rows_(rows), tensors_(tensors), scratch_(std::move(scratch)) {
-        constants_.columns = rows.columns;
-        constants_.group_size = shape.groups == 1 ? rows.columns : shape.inputs / shape.groups;
-        constants_.bits = shape.bits;
-        constants_.scale_type = shape.scale_type;
-        constants_.order = rows.order;
-        codes_ = reinterpret_cast<uint32_t*>(scratch_.data());
-        scales_ = reinterpret_cast<float*>(codes_ + max_rows * constants_.words_per_row());
-        zero_points_ = reinterpret_cast<uint8_t*>(scales_ + max_rows * constants_.groups());
-    }
+    MarlinUnpacker(const MarlinShape& shape, MarlinRows rows, const ConstMarlinTensors& tensors,
+                   RowMemory memory)
+        : shape_(shape), rows_(std::move(rows)), tensors_(tensors), memory_(std::move(memory)) {}
 
     Canonical strip(int64_t first_row, int64_t rows) override {
         const StripRows where{rows_.first_output + first_row, rows, rows_.columns};
         with_marlin_tile(shape_.bits, shape_.tile, [&]<int bits, layout::MarlinTile tile>() {
-            unpack_weights<bits, tile>(shape_, where, tensors_.weight.data(), codes_);
+            unpack_weights<bits, tile>(shape_, where, tensors_.weight.data(), memory_.codes(0));
         });
         read_group_values(where);
-        Canonical strip = constants_;
-        strip.rows = rows;
-        strip.codes = {codes_, static_cast<size_t>(rows * constants_.words_per_row())};
-        const auto group_values = static_cast<size_t>(rows * constants_.groups());
-        strip.scales = {scales_, group_values};
-        if (shape_.asymmetric) strip.zero_points = {zero_points_, group_values};
+        Canonical strip = memory_.view(0, rows);
+        strip.order = rows_.order;
         return strip;
     }
 
   private:
     void read_group_values(const StripRows& where) {
-        const int64_t groups = constants_.groups();
+        const int64_t groups = memory_.shape().groups();
         const int fields = 32 / shape_.bits;
         for (int64_t row = 0; row < where.rows; ++row) {
             const int64_t output = where.first_output + row;
@@ -91,13 +96,13 @@ class MarlinUnpacker final : public Unpacker {
             const auto zero_place =
                 layout::marlin_zero_point_place(output, shape_.bits, shape_.tile);
             for (int64_t group = 0; group < groups; ++group) {
-                scales_[row * groups + group] = load_scale(shape_.scale_type, tensors_.scale.data(),
-                                                           group * shape_.outputs + scale_place);
+                memory_.scales(row)[group] = load_scale(shape_.scale_type, tensors_.scale.data(),
+                                                        group * shape_.outputs + scale_place);
                 if (!shape_.asymmetric) continue;
                 const uint32_t word = tensors_.zero_point[static_cast<size_t>(
                     group * (shape_.outputs / fields) + zero_place.word)];
-                zero_points_[row * groups + group] = static_cast<uint8_t>(
-                    (word >> (shape_.bits * zero_place.field)) & ((1u << shape_.bits) - 1));
+                memory_.zero_points(row)[group] =
+                    static_cast<uint8_t>(field(word, zero_place.field, shape_.bits));
             }
         }
     }
@@ -105,11 +110,7 @@ class MarlinUnpacker final : public Unpacker {
     MarlinShape shape_;
     MarlinRows rows_;
     ConstMarlinTensors tensors_;
-    Buffer scratch_;
-    Canonical constants_;
-    uint32_t* codes_;
-    float* scales_;
-    uint8_t* zero_points_;
+    RowMemory memory_;  // of one strip
 };
 
 Status check_size(const char* name, int64_t expected, size_t got) {
@@ -149,7 +150,7 @@ Status check_rows(const MarlinShape& shape, const MarlinRows& rows) {
 
 }  // namespace
 
-Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, const MarlinRows& rows,
+Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, MarlinRows rows,
                                                 const ConstMarlinTensors& tensors, int64_t max_rows,
                                                 std::shared_ptr<const Allocator> allocator) {
     TRY(check_shape(shape));
@@ -157,17 +158,15 @@ Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, const 
     TRY(check_size("weight", shape.weight_words(), tensors.weight.size()));
     TRY(check_size("scale bytes", shape.scale_bytes(), tensors.scale.size()));
     TRY(check_size("zero point", shape.zero_point_words(), tensors.zero_point.size()));
-    const int64_t row_bytes =
-        ceil_div(rows.columns, int64_t{32 / shape.bits}) * 4 + shape.groups * int64_t{4 + 1};
-    const auto bytes = checked_mul(max_rows, row_bytes);
-    if (!bytes) {
-        return Status::error(Code::kOutOfMemory,
-                             "unpack scratch: more bytes than 63 bits can count");
-    }
-    TRY(Buffer scratch,
-        Buffer::create(std::move(allocator), static_cast<uint64_t>(*bytes), "unpack scratch"));
+    Canonical strip;
+    strip.columns = rows.columns;
+    strip.group_size = shape.groups == 1 ? rows.columns : shape.inputs / shape.groups;
+    strip.bits = shape.bits;
+    strip.scale_type = shape.scale_type;
+    const RowMemory::Pieces pieces{.zero_points = shape.asymmetric};
+    TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(
-        std::make_unique<MarlinUnpacker>(shape, rows, tensors, std::move(scratch), max_rows));
+        std::make_unique<MarlinUnpacker>(shape, std::move(rows), tensors, std::move(memory)));
 }
 
 }  // namespace mmoe

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of room repack: an array of scales or biases in one of their memory types.
+// An array of scales or biases in one of their memory types.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,3 @@
+module marlinmoe
+
+go 1.19

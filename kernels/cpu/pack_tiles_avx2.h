@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// pack_tiles() with AVX2: eight rows by four tiles at a time. Codes are put into the order of a
+// record inside every word, then words are transposed: rows become lanes.
+#pragma once
+
+#include <immintrin.h>
+
+#include "cpu/pack_words.h"
+
+namespace mmoe::cpu {
+namespace {
+
+// Dense words to record words.
+template <int Bits>
+inline __m256i record_order(__m256i dense) {
+    if constexpr (Bits == 8) {  // bytes 0, 2, 1, 3
+        const __m256i order = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
+        return _mm256_shuffle_epi8(dense, order);
+    }
+    // Nibbles of one parity stand in bytes; a multiply-add by 1 and 16 joins two of them into the
+    // low byte of a half, and packing drops the zeros between: all even ones, then all odd ones.
+    const __m256i nibble = _mm256_set1_epi8(0x0F);
+    const __m256i one_and_sixteen = _mm256_set1_epi16(0x1001);
+    const __m256i even = _mm256_and_si256(dense, nibble);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(dense, 4), nibble);
+    const __m256i joined = _mm256_packus_epi16(_mm256_maddubs_epi16(even, one_and_sixteen),
+                                               _mm256_maddubs_epi16(odd, one_and_sixteen));
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
+    return _mm256_shuffle_epi8(joined, order);
+}
+
+// Four words of rows r and r + 4.
+inline __m256i load_row_pair(const uint32_t* row, int64_t row_words) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row));
+    return _mm256_inserti128_si256(
+        _mm256_castsi128_si256(low),
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + 4 * row_words)), 1);
+}
+
+// Eight rows of four tiles: `dense` is the first row's word of the first tile, `lanes` its place.
+template <int Bits>
+inline void pack_eight_rows(const uint32_t* dense, int64_t row_words, uint8_t* lanes) {
+    const __m256i row0 = record_order<Bits>(load_row_pair(dense, row_words));
+    const __m256i row1 = record_order<Bits>(load_row_pair(dense + row_words, row_words));
+    const __m256i row2 = record_order<Bits>(load_row_pair(dense + 2 * row_words, row_words));
+    const __m256i row3 = record_order<Bits>(load_row_pair(dense + 3 * row_words, row_words));
+    const __m256i low01 = _mm256_unpacklo_epi32(row0, row1);
+    const __m256i high01 = _mm256_unpackhi_epi32(row0, row1);
+    const __m256i low23 = _mm256_unpacklo_epi32(row2, row3);
+    const __m256i high23 = _mm256_unpackhi_epi32(row2, row3);
+    const __m256i tiles[4] = {
+        _mm256_unpacklo_epi64(low01, low23), _mm256_unpackhi_epi64(low01, low23),
+        _mm256_unpacklo_epi64(high01, high23), _mm256_unpackhi_epi64(high01, high23)};
+    for (int tile = 0; tile < 4; ++tile) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes + tile * layout::kTileBytes),
+                            tiles[tile]);
+    }
+}
+
+template <int Bits>
+inline void pack_tiles_of(const PackTilesArgs& args) {
+    const int64_t whole_rows = args.rows / 8 * 8;
+    const int64_t whole_tiles = args.tiles / 4 * 4;
+    for (int64_t row = 0; row < whole_rows; row += 8) {
+        const uint32_t* dense = args.codes + row * args.row_words;
+        uint8_t* lanes = args.tile_bytes + (args.first_lane + row) * 4;
+        for (int64_t tile = 0; tile < whole_tiles; tile += 4) {
+            pack_eight_rows<Bits>(dense + tile, args.row_words, lanes + tile * layout::kTileBytes);
+        }
+    }
+    pack_words(args, 0, whole_rows, whole_tiles);
+    pack_words(args, whole_rows, args.rows, 0);
+}
+
+}  // namespace
+}  // namespace mmoe::cpu
