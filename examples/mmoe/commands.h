@@ -17,5 +17,7 @@ int run_inspect(int argc, char** argv);
 int run_plan(int argc, char** argv);
 int run_layer(int argc, char** argv);
 int run_verify(int argc, char** argv);
+int run_convert(int argc, char** argv);
+int run_bench(int argc, char** argv);
 
 }  // namespace mmoe_tool

@@ -28,6 +28,7 @@ Device open_device(const std::string& name, int64_t threads) {
     options.thread_count = static_cast<uint32_t>(threads);
     Device device;
     device.kind = options.device_kind;
+    device.index = options.device_index;
     device.name = cuda ? "cuda:" + std::to_string(options.device_index) : "cpu";
     device.context = make<mmoe_context>(mmoe_context_create, &options);
     if (cuda) device.cuda = CudaDriver::open(options.device_index);

@@ -39,6 +39,7 @@ class CudaDriver {
 struct Device {
     std::string name;  // "cpu" or "cuda:N"
     mmoe_device_kind kind;
+    int32_t index;  // CUDA ordinal; 0 on the CPU
     Owned<mmoe_context> context;
     std::shared_ptr<CudaDriver> cuda;  // null on the CPU
 

@@ -24,6 +24,8 @@ constexpr Command kCommands[] = {
     {"plan", "memory that a checkpoint's layers will take", run_plan},
     {"run", "send random tokens through a layer", run_layer},
     {"verify", "compare results with a reference or with plain double arithmetic", run_verify},
+    {"convert", "repack a layer once and keep it in a file", run_convert},
+    {"bench", "time a layer of random weights", run_bench},
 };
 
 void print_usage(FILE* stream) {

@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace mmoe_tool {
 namespace {
@@ -72,6 +73,17 @@ std::function<void(const std::string&)> into(bool* variable) {
 
 std::function<void(const std::string&)> into(int64_t* variable, int64_t least, int64_t most) {
     return [=](const std::string& text) { *variable = parse_number(text, least, most); };
+}
+
+std::function<void(const std::string&)> into(double* variable, double least, double most) {
+    return [=](const std::string& text) {
+        char* end = nullptr;
+        *variable = std::strtod(text.c_str(), &end);
+        if (text.empty() || *end != '\0' || !(*variable >= least && *variable <= most)) {
+            throw UsageError("expected a number from " + std::to_string(least) + " to " +
+                             std::to_string(most) + ", got '" + text + "'");
+        }
+    };
 }
 
 std::function<void(const std::string&)> into(std::vector<int64_t>* variable, int64_t least,

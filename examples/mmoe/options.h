@@ -27,6 +27,7 @@ struct Option {
 std::function<void(const std::string&)> into(std::string* variable);
 std::function<void(const std::string&)> into(bool* variable);
 std::function<void(const std::string&)> into(int64_t* variable, int64_t least, int64_t most);
+std::function<void(const std::string&)> into(double* variable, double least, double most);
 std::function<void(const std::string&)> into(std::vector<int64_t>* variable, int64_t least,
                                              int64_t most);  // separated by commas
 

@@ -90,10 +90,7 @@ inline constexpr Case kCases[] = {
      .hidden_dtype = MMOE_DTYPE_F32,
      .outlier_factor = 20},
     {.name = "rows apart", .tokens = 9, .scheme = kW4Zero, .row_padding = 24},
-    {.name = "two tensor ranks",
-     .intermediate = 192,
-     .scheme = kW4Zero,
-     .tensor_ranks = 2},
+    {.name = "two tensor ranks", .intermediate = 192, .scheme = kW4Zero, .tensor_ranks = 2},
     {.name = "two tensor ranks, biases",
      .intermediate = 128,
      .flags = MMOE_LAYER_BIAS,
@@ -125,6 +122,10 @@ inline constexpr Case kCases[] = {
      .routing = Routing::kWithHoles,
      .tensor_ranks = 2,
      .expert_ranks = 2},
+    {.name = "more expert ranks than experts",
+     .experts = 2,
+     .expert_ranks = 3,
+     .refused = MMOE_REASON_SPLIT},
 };
 
 }  // namespace mmoe::parity

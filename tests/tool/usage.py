@@ -16,7 +16,7 @@ OK, CHECK_FAILED, USAGE, REFUSED = 0, 1, 2, 3
 def cases(data, scratch):
     """name, arguments, status, what stdout or stderr must hold"""
     checkpoint = data / "ct" / "w4a16_sym_g128"
-    fp16 = data / "ct" / "w4a16_asym_g32_fp16"
+    narrow = data / "awq_gptq" / "gptq_v1_w8_sym_g64"  # H is 128, not 256
     reference = checkpoint / "moe_io.safetensors"
     small = ["--shape", "8,2,256,128", "--tokens", "1,3", "--seconds", "0.01"]
     return [
@@ -40,13 +40,22 @@ def cases(data, scratch):
         ("run", ["run", checkpoint, "--layer", "1"], OK, "checksum"),
         ("verify", ["verify", checkpoint, "--reference", reference], OK, "12 of 12"),
         ("verify one layer", ["verify", checkpoint, "--layer", "0"], OK, "2 of 2"),
-        ("wrong reference", ["verify", fp16, "--reference", reference], CHECK_FAILED, "expected ["),
+        ("wrong reference", ["verify", narrow, "--reference", reference], CHECK_FAILED,
+         "expected [1, 128]"),
+        ("no case", ["verify", checkpoint, "--reference", checkpoint / "model.safetensors"],
+         CHECK_FAILED, "0 of 0"),
         ("wrong weights", ["verify", scratch / "bad", "--reference", reference], CHECK_FAILED,
          "FAIL"),
+        ("convert", ["convert", checkpoint, "1", scratch / "layer1"], OK, "opens in"),
+        ("convert without a folder", ["convert", checkpoint, "0", scratch / "no" / "layer0"],
+         REFUSED, "MMOE_ERR_NOT_FOUND"),
+        ("convert no layer", ["convert", checkpoint, "2", scratch / "layer2"], USAGE,
+         "2 MoE layers"),
         ("bench", ["bench", *small], OK, "tokens"),
         ("bench, 8 bits a channel", ["bench", *small, "--bits", "8", "--group", "channel"], OK,
          "int8"),
         ("bench, bad shape", ["bench", "--shape", "8,2,256"], USAGE, "shape"),
+        ("bench, bad time", ["bench", *small, "--seconds", "soon"], USAGE, "soon"),
         ("bench, bad bits", ["bench", "--shape", "mixtral-8x7b", "--bits", "5"], USAGE, "bits"),
     ]
 
