@@ -45,25 +45,14 @@ struct Tile {
     using Weight = cuda::Weight<Number, kBits>;
 
     static constexpr int kTokens = kTokens_;
-    // Four warps own the slices of 16 outputs; wide tiles have two such teams, each with half of
-    // the tokens, so that twice as many warps hide each other's latency.
-    static constexpr int kTeams = kTokens >= 64 ? 2 : 1;
-    static constexpr int kThreads = 128 * kTeams;
-    static constexpr int kTokenBlocks = kTokens / 8 / kTeams;  // of 8 tokens, a warp
-    static constexpr int kInputs = 64;                         // of one stage
-    static constexpr int kSteps = kInputs / 16;                // MMA steps of one stage
-    static constexpr int kStages = kTokens <= 8 ? 12 : kTokens <= 32 ? 5 : 4;
+    static constexpr int kTokenBlocks = kTokens / 8;
+    static constexpr int kThreads = 128;
+    static constexpr int kInputs = 64;           // of one stage
+    static constexpr int kSteps = kInputs / 16;  // MMA steps of one stage
+    static constexpr int kStages = kTokens <= 8 ? 8 : kTokens <= 32 ? 5 : 4;
     // Narrow tiles stream weights and want many blocks; wide ones need their registers.
-    static constexpr int kBlocks = kTokens == 16 ? 4 : kTokens <= 32 ? 3 : 2;
+    static constexpr int kBlocks = kTokens <= 16 ? 4 : kTokens == 32 ? 3 : 2;
 };
-
-// Which outputs and tokens a warp owns.
-__device__ __forceinline__ int warp_slice() {
-    return threadIdx.x / 32 % 4;
-}
-__device__ __forceinline__ int warp_team() {
-    return threadIdx.x / 128;
-}
 
 // Byte offsets in shared memory; the output tile takes the place of the stages.
 template <class Tile>
@@ -200,7 +189,7 @@ class Groups {
 
     __device__ __forceinline__ Groups(const GemmArgs& args, const Work& work) : args_(args) {
         const Matrix& matrix = args.matrix;
-        const int slice = warp_slice();
+        const int slice = threadIdx.x / 32;
         const int group_row = threadIdx.x % 32 / 4;
         first_row_ = static_cast<int64_t>(work.expert) * matrix.groups();
 #pragma unroll
@@ -217,7 +206,7 @@ class Groups {
 
     // Makes the next group the current one.
     __device__ __forceinline__ void advance() {
-        const int slice = warp_slice();
+        const int slice = threadIdx.x / 32;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             scale[half][0] = widen(next_scale_[half][0]);
@@ -302,17 +291,17 @@ struct Accumulator {
     }
 };
 
-// `kSteps` MMA steps of 16 inputs inside one group and one stage, from `step` on, for `kBlocks`
-// blocks of 8 tokens a warp. Straight code: the compiler reads ahead of the MMAs.
+// `kSteps` MMA steps of 16 inputs inside one group and one stage, from `step` on, for the first
+// `kBlocks` blocks of 8 tokens. Straight code: the compiler reads ahead of the MMAs.
 template <class Tile, int kBlocks, int kSteps>
 __device__ __forceinline__ void multiply_steps(Accumulator<Tile>& sum, const Groups<Tile>& groups,
                                                uint32_t weights, uint32_t hidden, int step) {
     using Weight = typename Tile::Weight;
     constexpr int kRowBytes = SharedPlan<Tile>::kRowBytes;
     const int lane = threadIdx.x % 32;
-    const int slice = warp_slice();
+    const int slice = threadIdx.x / 32;
     weights += lane * Weight::kLaneBytes + slice * Weight::kSliceBytes;
-    hidden += (warp_team() * kBlocks * 8 + lane % 8) * kRowBytes;
+    hidden += lane % 8 * kRowBytes;
     typename Weight::Raw raw[kSteps][2];
 #pragma unroll
     for (int i = 0; i < 2 * kSteps; ++i) {
@@ -408,19 +397,18 @@ __device__ __forceinline__ Pair finish(const GemmArgs& args, Pair sums, float we
 // Sums to 16-bit results in shared memory, [tokens, 64 or 128].
 template <class Tile>
 __device__ __forceinline__ void stage_rows(const GemmArgs& args, const Work& work,
-                                           const Accumulator<Tile>& total, int warp_blocks,
-                                           uint8_t* shared) {
+                                           const Accumulator<Tile>& total, uint8_t* shared) {
     const int lane = threadIdx.x % 32;
-    const int first_column = warp_slice() * 16 + lane / 4;
+    const int first_column = threadIdx.x / 32 * 16 + lane / 4;
     const float* bias = args.matrix.bias;
     if (bias != nullptr) bias += static_cast<int64_t>(work.expert) * args.matrix.outputs;
 #pragma unroll
     for (int block = 0; block < Tile::kTokenBlocks; ++block) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const int token = 8 * (warp_team() * warp_blocks + block) + 2 * (lane % 4) + i % 2;
+            const int token = 8 * block + 2 * (lane % 4) + i % 2;
             const int column = first_column + 8 * (i / 2);
-            if (block >= warp_blocks || token >= work.rows) continue;
+            if (token >= work.rows) continue;
             const float weight = args.slot_weights != nullptr
                                      ? args.slot_weights[args.routing.row_slot[work.row + token]]
                                      : 1.0F;
@@ -465,14 +453,13 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
         Accumulator<Tile> total;
         total.clear();
         // The end of an expert's rows is often much narrower than a tile.
-        constexpr int kHalf = (Tile::kTokenBlocks + 1) / 2;
-        const bool narrow = kHalf < Tile::kTokenBlocks && work.rows <= 8 * kHalf * Tile::kTeams;
-        if (narrow) {
+        if (Tile::kTokenBlocks > 1 && work.rows <= Tile::kTokens / 2) {
+            constexpr int kHalf = Tile::kTokenBlocks > 1 ? Tile::kTokenBlocks / 2 : 1;
             multiply<Tile, kHalf>(args, work, ptx::shared_address(shared), total);
         } else {
             multiply<Tile, Tile::kTokenBlocks>(args, work, ptx::shared_address(shared), total);
         }
-        stage_rows<Tile>(args, work, total, narrow ? kHalf : Tile::kTokenBlocks, shared);
+        stage_rows<Tile>(args, work, total, shared);
         store_rows<Tile>(args, work, shared);
     }
 }
