@@ -44,7 +44,7 @@ struct GemmBf16 {
         for (int64_t tile = 0; tile < pass.tile_count; ++tile) {
             const uint8_t* words = pass.tiles + tile * kTileBytes;
             const int64_t input = tile * kTilePairs * 2;
-            fetch_tile<Vectors * Avx512::kWidth>(pass.prefetch + tile * kTileBytes);
+            fetch_tile<Vectors * Avx512::kWidth * 4>(pass, tile);
             MMOE_UNROLL
             for (int pair = 0; pair < kTilePairs; ++pair) {
                 __m512bh codes[Vectors];

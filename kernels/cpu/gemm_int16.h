@@ -53,7 +53,7 @@ struct GemmInt16 {
         for (int64_t tile = 0; tile < pass.tile_count; ++tile) {
             const uint8_t* words_at = pass.tiles + tile * kTileBytes;
             const int64_t input = tile * kTilePairs * 2;
-            fetch_tile<Vectors * V::kWidth>(pass.prefetch + tile * kTileBytes);
+            fetch_tile<Vectors * V::kWidth * 4>(pass, tile);
             MMOE_UNROLL
             for (int pair = 0; pair < kTilePairs; ++pair) {
                 I32 pairs[Vectors];

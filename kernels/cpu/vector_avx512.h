@@ -73,7 +73,11 @@ struct Avx512 {
     }
 
     // sums + low half * low half + high half * high half, lane by lane.
-    static I32 dot_halves(I32 sums, I32 a, I32 b) { return _mm512_dpwssd_epi32(sums, a, b); }
+    // The instruction itself, because gcc 12 copies `sums` around its own function for it.
+    static I32 dot_halves(I32 sums, I32 a, I32 b) {
+        __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+        return sums;
+    }
 
   private:
     static __m256i load_halves(const uint16_t* from) {
