@@ -49,17 +49,17 @@ class RecordPacker {
     RecordPacker(const CpuRecordPlan& plan, const Canonical& strip, uint8_t* records)
         : plan_(plan),
           strip_(strip),
+          groups_(plan.groups()),
           records_(records),
           pack_tiles_(cpu::pack_tiles(cpu::usable_tier())),
-          groups_start_on_words_(plan.groups() == 1 ||
-                                 plan.group_size % plan.inputs_per_tile() == 0) {
+          groups_start_on_words_(groups_ == 1 || plan.group_size % plan.inputs_per_tile() == 0) {
         if (!groups_start_on_words_) {
             cut_.resize(static_cast<size_t>(cpu::kPackRows * plan.tiles_per_group()));
         }
     }
 
     void pack(const BlockRows& rows) {
-        for (int64_t group = 0; group < plan_.groups(); ++group) {
+        for (int64_t group = 0; group < groups_; ++group) {
             uint8_t* record = records_ + record_offset(plan_, rows.block, group);
             pack_factors(rows, group, record);
             pack_codes(rows, group, record + plan_.tile_offset_bytes());
@@ -68,13 +68,17 @@ class RecordPacker {
 
   private:
     void pack_factors(const BlockRows& rows, int64_t group, uint8_t* record) const noexcept {
+        const int64_t first = rows.strip_row * groups_ + group;
+        const float* scales = strip_.scales.data() + first;
         for (int64_t row = 0; row < rows.rows; ++row) {
-            const int64_t lane = rows.first_lane + row;
-            store_scale(plan_.scale_type, record, lane, strip_.scale(rows.strip_row + row, group));
-            if (plan_.asymmetric) {
-                record[plan_.zero_point_offset_bytes() + lane] =
-                    static_cast<uint8_t>(strip_.zero_point(rows.strip_row + row, group));
-            }
+            store_scale(plan_.scale_type, record, rows.first_lane + row, scales[row * groups_]);
+        }
+        if (!plan_.asymmetric) return;
+        uint8_t* lanes = record + plan_.zero_point_offset_bytes() + rows.first_lane;
+        for (int64_t row = 0; row < rows.rows; ++row) {
+            lanes[row] = strip_.zero_points.empty()
+                             ? static_cast<uint8_t>(1u << (plan_.bits - 1))
+                             : strip_.zero_points[static_cast<size_t>(first + row * groups_)];
         }
     }
 
@@ -112,6 +116,7 @@ class RecordPacker {
 
     const CpuRecordPlan& plan_;
     const Canonical& strip_;
+    int64_t groups_;
     uint8_t* records_;
     cpu::PackTiles pack_tiles_;
     bool groups_start_on_words_;
