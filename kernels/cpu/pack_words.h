@@ -11,17 +11,6 @@
 namespace mmoe::cpu {
 namespace {
 
-// A record's word from a dense one: odd codes move to the high half.
-inline uint32_t record_word(uint32_t dense, int bits) {
-    const int codes = 32 / bits;
-    const uint32_t mask = (1u << bits) - 1;
-    uint32_t word = 0;
-    for (int k = 0; k < codes; ++k) {
-        word |= ((dense >> (k * bits)) & mask) << layout::cpu_code_shift(k, bits);
-    }
-    return word;
-}
-
 // Tiles from first_tile on, of rows [first_row, end_row).
 inline void pack_words(const PackTilesArgs& args, int64_t first_row, int64_t end_row,
                        int64_t first_tile) {
@@ -29,7 +18,7 @@ inline void pack_words(const PackTilesArgs& args, int64_t first_row, int64_t end
         const uint32_t* dense = args.codes + row * args.row_words;
         uint8_t* lane = args.tile_bytes + (args.first_lane + row) * 4;
         for (int64_t tile = first_tile; tile < args.tiles; ++tile) {
-            const uint32_t word = record_word(dense[tile], args.bits);
+            const uint32_t word = layout::cpu_record_word(dense[tile], args.bits);
             std::memcpy(lane + tile * layout::kTileBytes, &word, sizeof word);
         }
     }

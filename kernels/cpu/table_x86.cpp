@@ -97,8 +97,8 @@ const Elementwise& elementwise(Tier tier) {
     return kElementwise[2];
 }
 
-PackTiles pack_tiles(Tier /*tier*/) {
-    return &portable::pack_tiles;
+PackTiles pack_tiles(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::pack_tiles : &portable::pack_tiles;
 }
 
 Tier usable_tier() {

@@ -23,16 +23,16 @@
 
 namespace mmoe::layout {
 
-inline constexpr int kLanes = 64;               // outputs of one block
-inline constexpr int kHalfLanes = kLanes / 2;   // gate (or up) outputs of one gated block
+inline constexpr int kLanes = 64;              // outputs of one block
+inline constexpr int kHalfLanes = kLanes / 2;  // gate (or up) outputs of one gated block
 inline constexpr int kTileBytes = kLanes * 4;
 
 // Geometry of one matrix, or of a gated pair of them. Sizes and counts are elements.
 struct CpuRecordPlan {
-    int64_t outputs = 0;    // N of one projection
-    int64_t inputs = 0;     // K
-    int64_t group_size = 0; // K if there is one scale a channel; divides K
-    int bits = 4;           // 4 or 8
+    int64_t outputs = 0;     // N of one projection
+    int64_t inputs = 0;      // K
+    int64_t group_size = 0;  // K if there is one scale a channel; divides K
+    int bits = 4;            // 4 or 8
     bool asymmetric = false;
     bool gated_pair = false;
     ScaleType scale_type = ScaleType::kBf16;
@@ -79,6 +79,26 @@ struct CpuRecordPlan {
     return (k % 2) * 16 + (k / 2) * bits;
 }
 
+namespace detail {
+
+// Swaps the bits under `mask` with those `distance` above them.
+[[nodiscard]] constexpr uint32_t swap_bits(uint32_t word, uint32_t mask, int distance) noexcept {
+    const uint32_t different = (word ^ (word >> distance)) & mask;
+    return word ^ different ^ (different << distance);
+}
+
+}  // namespace detail
+
+// One word of dense codes (input k at bit k * bits) as a lane's word, and back.
+[[nodiscard]] constexpr uint32_t cpu_record_word(uint32_t dense, int bits) noexcept {
+    if (bits == 4) dense = detail::swap_bits(dense, 0x00F000F0, 4);  // inputs 0 2 1 3, 4 6 5 7
+    return detail::swap_bits(dense, 0x0000FF00, 8);                  // inputs 0 2 4 6, 1 3 5 7
+}
+[[nodiscard]] constexpr uint32_t cpu_dense_word(uint32_t word, int bits) noexcept {
+    word = detail::swap_bits(word, 0x0000FF00, 8);
+    return bits == 4 ? detail::swap_bits(word, 0x00F000F0, 4) : word;
+}
+
 // Lane of a block that holds an output; `up` selects the second matrix of a gated pair.
 struct CpuLane {
     int64_t block;
@@ -90,6 +110,23 @@ struct CpuLane {
     return {output / per_block, static_cast<int>(output % per_block) + (up ? kHalfLanes : 0)};
 }
 
+namespace detail {
+
+// The words agree with cpu_code_shift(), code by code.
+[[nodiscard]] constexpr bool cpu_words_agree(int bits) noexcept {
+    const uint32_t mask = (1u << bits) - 1;
+    for (int k = 0; k < 32 / bits; ++k) {
+        const uint32_t dense = mask << (k * bits);
+        const uint32_t word = mask << cpu_code_shift(k, bits);
+        if (cpu_record_word(dense, bits) != word || cpu_dense_word(word, bits) != dense)
+            return false;
+    }
+    return true;
+}
+
+}  // namespace detail
+
+static_assert(detail::cpu_words_agree(4) && detail::cpu_words_agree(8));
 static_assert(CpuRecordPlan{.outputs = 64, .inputs = 128, .group_size = 128}.record_bytes() ==
               128 + 16 * 256);
 

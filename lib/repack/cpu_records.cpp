@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// In order, for each block that a strip touches: scales and zero points lane by lane, then the
-// codes of one record after another, which the kernels' own routine moves word by word.
+// In order, for each block that a strip touches and a few of its rows at a time: scales and zero
+// points lane by lane and codes word by word, by the kernels' own routine, record after record.
 //
 // A canonical word holds the codes of one tile and lane where groups start on words; where they
 // do not (a group size that no tile divides), each group is first cut out of its row.
@@ -18,7 +18,6 @@ namespace mmoe {
 namespace {
 
 using layout::CpuRecordPlan;
-using layout::kLanes;
 using layout::kTileBytes;
 
 int64_t record_offset(const CpuRecordPlan& plan, int64_t block, int64_t group) noexcept {
@@ -37,7 +36,7 @@ uint32_t codes_at(const uint32_t* words, int64_t first, int64_t count, int bits)
     return word;
 }
 
-// The rows of a strip that fall into one block.
+// Rows of a strip that fall into one block.
 struct BlockRows {
     int64_t block;
     int first_lane;
@@ -55,7 +54,7 @@ class RecordPacker {
           groups_start_on_words_(plan.groups() == 1 ||
                                  plan.group_size % plan.inputs_per_tile() == 0) {
         if (!groups_start_on_words_) {
-            cut_.resize(static_cast<size_t>(kLanes * plan.tiles_per_group()));
+            cut_.resize(static_cast<size_t>(cpu::kPackRows * plan.tiles_per_group()));
         }
     }
 
@@ -116,7 +115,7 @@ class RecordPacker {
     uint8_t* records_;
     cpu::PackTiles pack_tiles_;
     bool groups_start_on_words_;
-    std::vector<uint32_t> cut_;  // one group of one block's rows
+    std::vector<uint32_t> cut_;  // one group of a few rows
 };
 
 // One group of one lane, back to canonical places.
@@ -131,18 +130,18 @@ class RecordReader {
     [[nodiscard]] uint8_t zero_point() const noexcept {
         return record_[plan_.zero_point_offset_bytes() + lane_];
     }
-    // ORs the codes into a row of dense words, from code `first` on.
+    // ORs the codes into a row of dense words, from code `first` on. Padding codes are 0.
     void add_codes(uint32_t* words, int64_t first) const noexcept {
         const int64_t per_word = plan_.inputs_per_tile();
-        const uint32_t mask = (1u << plan_.bits) - 1;
-        for (int64_t k = 0; k < plan_.group_size; ++k) {
+        const int shift = static_cast<int>(first % per_word) * plan_.bits;
+        words += first / per_word;
+        const uint8_t* lane = record_ + plan_.tile_offset_bytes() + lane_ * 4;
+        for (int64_t k = 0; k < plan_.group_size; k += per_word, lane += kTileBytes, ++words) {
             uint32_t word;
-            std::memcpy(&word,
-                        record_ + plan_.tile_offset_bytes() + k / per_word * kTileBytes + lane_ * 4,
-                        sizeof word);
-            const int shift = layout::cpu_code_shift(static_cast<int>(k % per_word), plan_.bits);
-            const int64_t to = first + k;
-            words[to / per_word] |= (word >> shift & mask) << (to % per_word * plan_.bits);
+            std::memcpy(&word, lane, sizeof word);
+            const uint64_t dense = uint64_t{layout::cpu_dense_word(word, plan_.bits)} << shift;
+            words[0] |= static_cast<uint32_t>(dense);
+            if ((dense >> 32) != 0) words[1] |= static_cast<uint32_t>(dense >> 32);
         }
     }
 
@@ -162,7 +161,11 @@ void pack_cpu_records(const CpuRecordPlan& plan, const Canonical& strip, int64_t
     RecordPacker packer(plan, strip, records.data());
     for (int64_t row = 0; row < strip.rows; row += per_block) {
         const layout::CpuLane lane = layout::cpu_lane(plan, first_row + row, up);
-        packer.pack({lane.block, lane.lane, row, std::min(per_block, strip.rows - row)});
+        const int64_t end = std::min(per_block, strip.rows - row);
+        for (int64_t slab = 0; slab < end; slab += cpu::kPackRows) {
+            packer.pack({lane.block, lane.lane + static_cast<int>(slab), row + slab,
+                         std::min(cpu::kPackRows, end - slab)});
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How fast weights change their layout on one core: every file format to canonical, canonical to
-// Marlin and back. Prints packed bytes a second of the best of several passes over matrices that
-// are not in the cache, beside memcpy of the same bytes.
+// Marlin and back, compressed-tensors to CPU records and back. Prints packed bytes a second of the
+// best of several passes over matrices that are not in the cache, beside memcpy of the same bytes.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "repack/cpu_records.h"
 #include "support/marlin_matrix.h"
 
 using namespace mmoe;
@@ -81,6 +82,7 @@ class Bench {
         for (const auto tile : {layout::MarlinTile::kK16N64, layout::MarlinTile::kK32N32}) {
             marlin(tile);
         }
+        cpu_records();
     }
 
   private:
@@ -142,6 +144,32 @@ class Bench {
                    for (int64_t row = 0; row < kOutputs; row += kStripRows) {
                        back->strip(row, kStripRows);
                    }
+               }));
+    }
+
+    void cpu_records() const {
+        const layout::CpuRecordPlan plan{.outputs = kOutputs,
+                                         .inputs = kInputs,
+                                         .group_size = kGroupSize,
+                                         .bits = bits_,
+                                         .asymmetric = true,
+                                         .scale_type = layout::ScaleType::kF16};
+        std::vector<std::unique_ptr<Unpacker>> unpackers;
+        for (int i = 0; i < kMatrices; ++i) unpackers.push_back(unpacker(kSources[0], i));
+        const auto bytes = static_cast<size_t>(plan.matrix_bytes());
+        std::vector<uint8_t> records(bytes * kMatrices);
+        const auto of = [&](int matrix) {
+            return std::span(records).subspan(static_cast<size_t>(matrix) * bytes, bytes);
+        };
+        report("to CPU records", bits_, best_seconds([&](int matrix) {
+                   Unpacker& from = *unpackers[static_cast<size_t>(matrix)];
+                   for (int64_t row = 0; row < kOutputs; row += kStripRows) {
+                       pack_cpu_records(plan, from.strip(row, kStripRows), row, false, of(matrix));
+                   }
+               }));
+        std::vector<uint32_t> codes(words_);
+        report("from CPU records", bits_, best_seconds([&](int matrix) {
+                   unpack_cpu_records(plan, of(matrix), false, 0, kOutputs, codes, {}, {});
                }));
     }
 

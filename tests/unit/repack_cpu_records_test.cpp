@@ -149,15 +149,24 @@ struct TilesCase {
     const char* name;
     int64_t tiles, rows;
     int first_lane;
+    int misaligned_bytes = 0;
 };
 constexpr TilesCase kTilesCases[] = {
-    {"a whole record", 16, 64, 0},      {"the second half of the lanes", 16, 32, 32},
-    {"rows end mid-vector", 16, 43, 0}, {"tiles end mid-vector", 7, 64, 0},
-    {"neither fits", 5, 13, 32},        {"one word", 1, 1, 0},
+    {"a whole record", 16, 64, 0},
+    {"the second half of the lanes", 16, 32, 32},
+    {"rows end mid-vector", 16, 43, 0},
+    {"tiles end mid-vector", 7, 64, 0},
+    {"neither fits", 5, 13, 32},
+    {"one word", 1, 1, 0},
+    {"memory off its line", 16, 64, 0, 16},
+    {"half a line", 16, 16, 48, 32},
 };
 
 void tiers_pack_the_same_tiles(void**) {
     std::mt19937_64 random(1);
+    if (cpu::usable_tier() >= cpu::Tier::kAvx2) {
+        assert_true(cpu::pack_tiles(cpu::Tier::kAvx2) != cpu::pack_tiles(cpu::Tier::kScalar));
+    }
     for (const TilesCase& c : kTilesCases) {
         for (const int bits : {4, 8}) {
             const int64_t row_words = c.tiles + 3;
