@@ -15,6 +15,7 @@ import tempfile
 
 # Room -> what it may include besides itself and the standard library. A room or a file of one.
 LAUNCH_CPU, LAUNCH_CUDA = "kernels/cpu/launch.h", "kernels/cuda/launch.h"
+FILL_CUDA = "kernels/cuda/fill.h"
 LIB_ROOMS = ["base", "checkpoint", "unpack", "repack", "device", "bundle", "exec", "api"]
 MAY_INCLUDE = {
     "kernels/layout": [],
@@ -24,7 +25,7 @@ MAY_INCLUDE = {
     "lib/checkpoint": ["lib/base", "kernels/layout"],
     "lib/unpack": ["lib/base", "lib/checkpoint", "kernels/layout"],
     "lib/repack": ["lib/base", "lib/checkpoint", "lib/unpack", "kernels/layout", LAUNCH_CPU],
-    "lib/device": ["lib/base", LAUNCH_CPU, LAUNCH_CUDA],
+    "lib/device": ["lib/base", LAUNCH_CPU, LAUNCH_CUDA, FILL_CUDA],
     "lib/bundle": ["lib/base", "lib/checkpoint", "lib/unpack", "lib/repack", "lib/device",
                    "kernels/layout", LAUNCH_CUDA],
     "lib/exec": ["lib/base", "lib/checkpoint", "lib/bundle", "lib/device", "kernels/layout",
