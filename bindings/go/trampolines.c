@@ -31,6 +31,9 @@ static __typeof__(&mmoe_bundle_create) at_mmoe_bundle_create;
 static __typeof__(&mmoe_bundle_set) at_mmoe_bundle_set;
 static __typeof__(&mmoe_bundle_seal) at_mmoe_bundle_seal;
 static __typeof__(&mmoe_bundle_load) at_mmoe_bundle_load;
+static __typeof__(&mmoe_bundle_put) at_mmoe_bundle_put;
+static __typeof__(&mmoe_bundle_put_from) at_mmoe_bundle_put_from;
+static __typeof__(&mmoe_bundle_evict) at_mmoe_bundle_evict;
 static __typeof__(&mmoe_load_start) at_mmoe_load_start;
 static __typeof__(&mmoe_load_poll) at_mmoe_load_poll;
 static __typeof__(&mmoe_load_wait) at_mmoe_load_wait;
@@ -102,6 +105,12 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_bundle_seal == NULL) return "mmoe_bundle_seal";
     *(void **)&at_mmoe_bundle_load = dlsym(library, "mmoe_bundle_load");
     if (at_mmoe_bundle_load == NULL) return "mmoe_bundle_load";
+    *(void **)&at_mmoe_bundle_put = dlsym(library, "mmoe_bundle_put");
+    if (at_mmoe_bundle_put == NULL) return "mmoe_bundle_put";
+    *(void **)&at_mmoe_bundle_put_from = dlsym(library, "mmoe_bundle_put_from");
+    if (at_mmoe_bundle_put_from == NULL) return "mmoe_bundle_put_from";
+    *(void **)&at_mmoe_bundle_evict = dlsym(library, "mmoe_bundle_evict");
+    if (at_mmoe_bundle_evict == NULL) return "mmoe_bundle_evict";
     *(void **)&at_mmoe_load_start = dlsym(library, "mmoe_load_start");
     if (at_mmoe_load_start == NULL) return "mmoe_load_start";
     *(void **)&at_mmoe_load_poll = dlsym(library, "mmoe_load_poll");
@@ -241,6 +250,18 @@ mmoe_status go_mmoe_bundle_seal(mmoe_bundle* bundle, mmoe_error* error) {
 
 mmoe_status go_mmoe_bundle_load(mmoe_context* context, const mmoe_checkpoint* checkpoint, uint32_t layer, const mmoe_bundle_options* options, mmoe_bundle** out, mmoe_error* error) {
     return at_mmoe_bundle_load(context, checkpoint, layer, options, out, error);
+}
+
+mmoe_status go_mmoe_bundle_put(mmoe_bundle* bundle, uint32_t expert, const mmoe_expert_tensor* tensors, uint32_t count, mmoe_error* error) {
+    return at_mmoe_bundle_put(bundle, expert, tensors, count, error);
+}
+
+mmoe_status go_mmoe_bundle_put_from(mmoe_bundle* bundle, const mmoe_checkpoint* checkpoint, uint32_t layer, uint32_t expert, mmoe_error* error) {
+    return at_mmoe_bundle_put_from(bundle, checkpoint, layer, expert, error);
+}
+
+mmoe_status go_mmoe_bundle_evict(mmoe_bundle* bundle, uint32_t expert, mmoe_error* error) {
+    return at_mmoe_bundle_evict(bundle, expert, error);
 }
 
 mmoe_status go_mmoe_load_start(mmoe_context* context, const mmoe_checkpoint* checkpoint, uint32_t layer, const mmoe_bundle_options* options, mmoe_load** out, mmoe_error* error) {

@@ -38,6 +38,9 @@ mmoe_status go_mmoe_bundle_create(mmoe_context* context, const mmoe_quant_config
 mmoe_status go_mmoe_bundle_set(mmoe_bundle* bundle, uint32_t expert, mmoe_projection projection, mmoe_role role, const mmoe_tensor* tensor, mmoe_error* error);
 mmoe_status go_mmoe_bundle_seal(mmoe_bundle* bundle, mmoe_error* error);
 mmoe_status go_mmoe_bundle_load(mmoe_context* context, const mmoe_checkpoint* checkpoint, uint32_t layer, const mmoe_bundle_options* options, mmoe_bundle** out, mmoe_error* error);
+mmoe_status go_mmoe_bundle_put(mmoe_bundle* bundle, uint32_t expert, const mmoe_expert_tensor* tensors, uint32_t count, mmoe_error* error);
+mmoe_status go_mmoe_bundle_put_from(mmoe_bundle* bundle, const mmoe_checkpoint* checkpoint, uint32_t layer, uint32_t expert, mmoe_error* error);
+mmoe_status go_mmoe_bundle_evict(mmoe_bundle* bundle, uint32_t expert, mmoe_error* error);
 mmoe_status go_mmoe_load_start(mmoe_context* context, const mmoe_checkpoint* checkpoint, uint32_t layer, const mmoe_bundle_options* options, mmoe_load** out, mmoe_error* error);
 mmoe_status go_mmoe_load_poll(const mmoe_load* load, mmoe_load_progress* progress, mmoe_error* error);
 mmoe_status go_mmoe_load_wait(mmoe_load* load, mmoe_bundle** out, mmoe_error* error);

@@ -58,7 +58,8 @@ local hidden, inner = 64, 32
 local context = create("mmoe_context", "mmoe_context_create",
                        sized("mmoe_context_options", {device_kind = C.MMOE_DEVICE_CPU}))
 local config = create("mmoe_quant_config", "mmoe_quant_config_create",
-                      sized("mmoe_quant_fields", {bits = 4, group_size = 32}))
+                      sized("mmoe_quant_fields", {bits = 4, group_size = 32,
+                                                   scale_dtype = C.MMOE_DTYPE_F32}))
 local layer = sized("mmoe_layer",
                     {expert_count = 1, hidden_size = hidden, intermediate_size = inner})
 local bundle = create("mmoe_bundle", "mmoe_bundle_create", context, config, layer, nil)

@@ -59,6 +59,7 @@ class RunArgs(ctypes.Structure):
 DEVICE_CPU = 1
 GATE, UP, DOWN = 1, 2, 3
 WEIGHT, SCALE = 1, 2
+F32 = 1
 DTYPES = {c_float: 1, c_int32: 4}
 
 library = ctypes.CDLL(os.environ.get("MARLIN_MOE_LIBRARY", "libmarlin_moe.so.0"))
@@ -111,7 +112,7 @@ def tensor(array, *shape):
 def tiny_bundle(context, hidden, inner):
     """One expert. All codes are 9, zero points 8, scales 1/64: every weight is 1/64."""
     config = Handle("quant_config", "mmoe_quant_config_create",
-                    byref(sized(QuantFields, bits=4, group_size=32)))
+                    byref(sized(QuantFields, bits=4, group_size=32, scale_dtype=F32)))
     layer = sized(Layer, expert_count=1, hidden_size=hidden, intermediate_size=inner)
     bundle = Handle("bundle", "mmoe_bundle_create", context, config, byref(layer), None)
     for projection, outputs, inputs in ((GATE, inner, hidden), (UP, inner, hidden),

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "api/handles.h"
+#include "device/cuda.h"
 
 using namespace mmoe;
 using namespace mmoe::api;
@@ -19,9 +20,7 @@ namespace {
 
 Result<uint32_t> count_devices(mmoe_device_kind kind) {
     if (kind == MMOE_DEVICE_CPU) return 1u;
-    if (kind == MMOE_DEVICE_CUDA) {
-        return Status::error(Code::kNoDevice, "this build of the library has no CUDA backend");
-    }
+    if (kind == MMOE_DEVICE_CUDA) return cuda_device_count();
     return Status::error(Code::kInvalidArgument,
                          "kind: expected MMOE_DEVICE_CPU or MMOE_DEVICE_CUDA, got %d", kind);
 }
@@ -62,6 +61,11 @@ Result<std::shared_ptr<const Allocator>> choose_allocator(const mmoe_allocator& 
 Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& options) {
     const mmoe_device_kind kind = options.device_kind == 0 ? MMOE_DEVICE_CPU : options.device_kind;
     TRY(check_index(kind, options.device_index));
+    if (kind == MMOE_DEVICE_CUDA) {
+        return Status::error(Code::kUnsupported,
+                             "this version lists CUDA devices but runs on the "
+                             "CPU only");
+    }
     if (options.log_level < MMOE_LOG_OFF || options.log_level > MMOE_LOG_DEBUG) {
         return Status::error(Code::kInvalidArgument, "log_level: expected 0 to %d, got %d",
                              MMOE_LOG_DEBUG, options.log_level);
@@ -81,6 +85,39 @@ Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& option
     return context;
 }
 
+mmoe_device_description describe_cpu_device() noexcept {
+    const CpuDescription cpu = describe_cpu();
+    mmoe_device_description filled = {};
+    filled.kind = MMOE_DEVICE_CPU;
+    filled.processor_count = cpu.thread_count;
+    filled.memory_bytes = cpu.memory_bytes;
+    filled.memory_free_bytes = cpu.memory_free_bytes;
+    filled.cpu_tier = static_cast<mmoe_cpu_tier>(cpu::usable_tier());
+    static_assert(sizeof filled.name == sizeof cpu.name);
+    std::memcpy(filled.name, cpu.name, sizeof filled.name);
+    return filled;
+}
+
+Result<mmoe_device_description> describe_cuda_device(uint32_t index) {
+    TRY(const CudaDescription device, describe_cuda(index));
+    mmoe_device_description filled = {};
+    filled.kind = MMOE_DEVICE_CUDA;
+    filled.index = static_cast<int32_t>(index);
+    filled.processor_count = device.multiprocessor_count;
+    filled.memory_bytes = device.memory_bytes;
+    filled.memory_free_bytes = device.memory_free_bytes;
+    filled.compute_major = device.compute_major;
+    filled.compute_minor = device.compute_minor;
+    filled.shared_memory_bytes = device.shared_memory_bytes;
+    static_assert(sizeof filled.uuid == sizeof device.uuid);
+    std::memcpy(filled.uuid, device.uuid, sizeof filled.uuid);
+    static_assert(sizeof filled.luid == sizeof device.luid);
+    std::memcpy(filled.luid, device.luid, sizeof filled.luid);
+    static_assert(sizeof filled.name == sizeof device.name);
+    std::memcpy(filled.name, device.name, sizeof filled.name);
+    return filled;
+}
+
 }  // namespace
 
 mmoe_status mmoe_device_count(mmoe_device_kind kind, uint32_t* count, mmoe_error* error) {
@@ -98,15 +135,11 @@ mmoe_status mmoe_device_info(mmoe_device_kind kind, uint32_t index,
         TRY(require_not_null(description, "description"));
         TRY(check_output(description, "description", sizeof *description));
         TRY(check_index(kind, index));
-        const CpuDescription cpu = describe_cpu();
-        mmoe_device_description filled = {};
-        filled.kind = kind;
-        filled.processor_count = cpu.thread_count;
-        filled.memory_bytes = cpu.memory_bytes;
-        filled.memory_free_bytes = cpu.memory_free_bytes;
-        filled.cpu_tier = static_cast<mmoe_cpu_tier>(cpu::usable_tier());
-        static_assert(sizeof filled.name == sizeof cpu.name);
-        std::memcpy(filled.name, cpu.name, sizeof filled.name);
+        if (kind == MMOE_DEVICE_CPU) {
+            write_output(describe_cpu_device(), description);
+            return {};
+        }
+        TRY(const mmoe_device_description filled, describe_cuda_device(index));
         write_output(filled, description);
         return {};
     });

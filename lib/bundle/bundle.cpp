@@ -33,16 +33,18 @@ Result<std::shared_ptr<Bundle>> Bundle::create(std::shared_ptr<const Context> co
     TRY(require_support(context->kind, spec));
     std::shared_ptr<Bundle> bundle(new Bundle);
     bundle->spec_ = spec;
+    // One scale type for the whole bundle: a tensor of another is refused, not rounded.
+    if (!spec.config.scale_type) bundle->spec_.config.scale_type = layout::ScaleType::kBf16;
     TRY(bundle->shard_, plan_shard(spec));
     const Shard& shard = bundle->shard_;
-    bundle->form_ = ExpertForm(spec.config, spec.layer);
+    bundle->form_ = ExpertForm(bundle->spec_.config, spec.layer);
     bundle->slots_.assign(static_cast<size_t>(spec.layer.expert_count), kAbsent);
     if (shard.slot_count == shard.expert_count) {
         for (int64_t i = 0; i < shard.expert_count; ++i) {
             bundle->slots_[static_cast<size_t>(shard.first_expert + i)] = static_cast<int32_t>(i);
         }
     }
-    TRY(std::unique_ptr<CpuStore> store, CpuStore::create(context, spec, shard));
+    TRY(std::unique_ptr<CpuStore> store, CpuStore::create(context, bundle->spec_, shard));
     bundle->cpu_ = store.get();
     bundle->store_ = std::move(store);
     bundle->context_ = std::move(context);
@@ -170,6 +172,7 @@ Status Bundle::replace(int64_t expert, Fill&& fill) {
 
 Status Bundle::put(int64_t expert, const ExpertTensors& tensors) {
     const auto check = [&]() -> Status {
+        TRY(check_expert(expert));
         if (const auto missing = form_.missing(tensors)) {
             return Status::error(Code::kMissingTensor, "%s: %s is missing",
                                  projection_name(missing->projection), role_name(missing->role));
@@ -185,7 +188,9 @@ Status Bundle::put(int64_t expert, const ExpertTensors& tensors) {
 
 Status Bundle::put(int64_t expert, const Checkpoint& checkpoint, const LayerEntry& entry) {
     if (!entry.problem.ok()) return entry.problem;
-    if (!(entry.layer == spec_.layer) || !(entry.config == spec_.config)) {
+    QuantConfig config = entry.config;
+    if (!config.scale_type) config.scale_type = layout::ScaleType::kBf16;
+    if (!(entry.layer == spec_.layer) || !(config == spec_.config)) {
         return Status::error(Code::kInvalidArgument,
                              "layer: its shape or quantisation is not the bundle's");
     }

@@ -51,7 +51,8 @@ const FileType* find_type(std::string_view name) noexcept {
 // until the header's length has been added.
 class HeaderSink final : public JsonSink {
   public:
-    explicit HeaderSink(uint32_t file_index) noexcept : file_index_(file_index) {}
+    HeaderSink(uint32_t file_index, uint64_t max_tensors) noexcept
+        : file_index_(file_index), max_tensors_(max_tensors) {}
 
     Status on(const JsonEvent& event) override {
         if (event.depth == 0) return {};  // '{' has been checked, and its end follows from it
@@ -74,9 +75,9 @@ class HeaderSink final : public JsonSink {
             return Status::error(Code::kBadData,
                                  "tensor name: expected text, got an empty name or a NUL");
         }
-        if (entries_.size() == kMaxTensorsPerFile) {
+        if (entries_.size() == max_tensors_) {
             return Status::error(Code::kLimit, "expected at most %llu tensors, got more",
-                                 static_cast<unsigned long long>(kMaxTensorsPerFile));
+                                 static_cast<unsigned long long>(max_tensors_));
         }
         entries_.emplace_back();
         entries_.back().name = event.text;
@@ -193,6 +194,7 @@ class HeaderSink final : public JsonSink {
 
     std::vector<TensorEntry> entries_;
     uint32_t file_index_;
+    uint64_t max_tensors_;
     bool in_metadata_ = false;
     // Of the tensor that is being read:
     Field field_ = Field::kNone;
@@ -258,13 +260,13 @@ Result<uint64_t> read_header_length(const File& file, uint64_t max_header_bytes)
 }  // namespace
 
 Result<std::vector<TensorEntry>> parse_safetensors_header(std::string_view json,
-                                                          uint64_t data_bytes,
-                                                          uint32_t file_index) {
+                                                          uint64_t data_bytes, uint32_t file_index,
+                                                          uint64_t max_tensors) {
     if (json.empty() || json.front() != '{') {
         return Status::error(Code::kBadData, "header: expected '{' as its first byte")
             .at_offset(kLengthBytes);
     }
-    HeaderSink sink(file_index);
+    HeaderSink sink(file_index, max_tensors);
     TRY(parse_json(json, kLengthBytes, kHeaderLimits, sink));
     std::vector<TensorEntry> entries = std::move(sink.entries());
     TRY(check_ranges(entries, data_bytes));

@@ -21,8 +21,9 @@ Result<std::vector<TensorEntry>> read_safetensors_header(const File& file, uint3
                                                          uint64_t max_header_bytes);
 
 // The same for header bytes in memory, `json` being what follows the length; for the above and
-// for the fuzzer. `data_bytes` is what the file holds behind the header.
-Result<std::vector<TensorEntry>> parse_safetensors_header(std::string_view json,
-                                                          uint64_t data_bytes, uint32_t file_index);
+// for tests. `data_bytes` is what the file holds behind the header.
+Result<std::vector<TensorEntry>> parse_safetensors_header(
+    std::string_view json, uint64_t data_bytes, uint32_t file_index,
+    uint64_t max_tensors = kMaxTensorsPerFile);
 
 }  // namespace mmoe

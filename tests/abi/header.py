@@ -5,6 +5,8 @@
     header.py HEADER tables   C: addresses of all functions, sizes and offsets of all structures,
                               values of all constants but the version (tests/abi/tables.h)
     header.py HEADER cdef     the declarations without preprocessor lines, for cffi and LuaJIT
+    header.py HEADER stubs    C: every function with an empty body, to be compiled with debug
+                              information for abidiff
 
 The header is written for readers like this one: one style, no function-like macros, no unions.
 Text that this file cannot read is therefore an error.
@@ -101,11 +103,22 @@ def tables(header):
     return "\n".join(lines + ["};", ""])
 
 
+def stubs(header):
+    lines = ["/* Generated from the public header by tests/abi/header.py. */",
+             '#include "marlin_moe.h"', ""]
+    for function in header.functions:
+        listed = ", ".join(f"{p.type} {p.name}" for p in function.parameters) or "void"
+        unused = " ".join(f"(void){p.name};" for p in function.parameters)
+        result = "" if function.returns == "void" else "return 0;"
+        lines.append(f"{function.returns} {function.name}({listed}) {{ {unused} {result} }}")
+    return "\n".join(lines + [""])
+
+
 def main():
-    if len(sys.argv) != 3 or sys.argv[2] not in ("tables", "cdef"):
+    forms = {"tables": tables, "cdef": lambda header: header.declarations, "stubs": stubs}
+    if len(sys.argv) != 3 or sys.argv[2] not in forms:
         raise SystemExit(__doc__)
-    header = parse(sys.argv[1])
-    sys.stdout.write(tables(header) if sys.argv[2] == "tables" else header.declarations)
+    sys.stdout.write(forms[sys.argv[2]](parse(sys.argv[1])))
 
 
 if __name__ == "__main__":

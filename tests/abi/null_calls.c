@@ -242,6 +242,22 @@ static mmoe_status call_bundle_open(const struct Attempt* a) {
     return status;
 }
 
+static mmoe_status call_bundle_put(const struct Attempt* a) {
+    mmoe_expert_tensor tensors[kTinyTensorCount];
+    tiny_expert_tensors(tensors);
+    return mmoe_bundle_put(keep(a, 0, a->tiny->sealed), 0, keep(a, 1, tensors), kTinyTensorCount,
+                           a->error);
+}
+
+static mmoe_status call_bundle_put_from(const struct Attempt* a) {
+    return mmoe_bundle_put_from(keep(a, 0, a->tiny->sealed), keep(a, 1, a->tiny->checkpoint), 0, 0,
+                                a->error);
+}
+
+static mmoe_status call_bundle_evict(const struct Attempt* a) {
+    return mmoe_bundle_evict(keep(a, 0, a->tiny->sealed), 0, a->error);
+}
+
 static mmoe_status call_bundle_info(const struct Attempt* a) {
     mmoe_layer layer = {.struct_size = sizeof layer};
     mmoe_bundle_description description = {.struct_size = sizeof description};
@@ -329,6 +345,9 @@ const struct NullRow kNullRows[] = {
     {"mmoe_load_destroy", call_every_destroy, "o"},
     {"mmoe_bundle_save", call_bundle_save, "rr"},
     {"mmoe_bundle_open", call_bundle_open, "rror"},
+    {"mmoe_bundle_evict", call_bundle_evict, "r"},
+    {"mmoe_bundle_put", call_bundle_put, "rr"},
+    {"mmoe_bundle_put_from", call_bundle_put_from, "rr"},
     {"mmoe_bundle_info", call_bundle_info, "roo"},
     {"mmoe_bundle_destroy", call_every_destroy, "o"},
     {"mmoe_executor_plan", call_executor_plan, "rrrrr"},

@@ -66,6 +66,11 @@ static void null_data_is_answered(void** state) {
     assert_int_equal(
         mmoe_bundle_set(tiny->filling, 0, MMOE_PROJECTION_GATE, MMOE_ROLE_SCALE, &tensor, NULL),
         MMOE_ERR_NULL_POINTER);
+    mmoe_expert_tensor tensors[kTinyTensorCount];
+    tiny_expert_tensors(tensors);
+    tensors[0].tensor.data = NULL;
+    assert_int_equal(mmoe_bundle_put(tiny->sealed, 0, tensors, kTinyTensorCount, NULL),
+                     MMOE_ERR_NULL_POINTER);
     static const size_t kRunOperands[] = {
         offsetof(mmoe_run_args, hidden), offsetof(mmoe_run_args, expert_ids),
         offsetof(mmoe_run_args, expert_weights), offsetof(mmoe_run_args, output)};

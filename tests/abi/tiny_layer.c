@@ -65,6 +65,15 @@ mmoe_tensor tiny_gate_scale(void) {
     return part_tensor(&kLinears[0], &kParts[1]);
 }
 
+void tiny_expert_tensors(mmoe_expert_tensor tensors[kTinyTensorCount]) {
+    for (int i = 0; i < kTinyTensorCount; ++i) {
+        const struct Linear* linear = &kLinears[i / kPartCount];
+        const struct Part* part = &kParts[i % kPartCount];
+        tensors[i] =
+            (mmoe_expert_tensor){linear->projection, part->role, part_tensor(linear, part)};
+    }
+}
+
 const char* tiny_checkpoint_path(void) {
     return MMOE_TEST_SCRATCH "/tiny_checkpoint";
 }
@@ -107,13 +116,10 @@ mmoe_bundle* tiny_complete_bundle(const struct TinyLayer* tiny) {
     mmoe_bundle* bundle = NULL;
     mmoe_error error = {0};
     mmoe_bundle_create(tiny->context, tiny->config, &tiny->layer, NULL, &bundle, &error);
-    for (int l = 0; l < kLinearCount; ++l) {
-        for (int p = 0; p < kPartCount; ++p) {
-            const mmoe_tensor tensor = part_tensor(&kLinears[l], &kParts[p]);
-            if (error.status == MMOE_OK) {
-                mmoe_bundle_set(bundle, 0, kLinears[l].projection, kParts[p].role, &tensor, &error);
-            }
-        }
+    mmoe_expert_tensor parts[kTinyTensorCount];
+    tiny_expert_tensors(parts);
+    for (int i = 0; i < kTinyTensorCount && error.status == MMOE_OK; ++i) {
+        mmoe_bundle_set(bundle, 0, parts[i].projection, parts[i].role, &parts[i].tensor, &error);
     }
     assert_string_equal(error.message, "");
     return bundle;
@@ -146,7 +152,8 @@ static mmoe_status make_objects(struct TinyLayer* tiny, mmoe_error* error) {
     const mmoe_quant_fields fields = {.struct_size = sizeof fields,
                                       .bits = 4,
                                       .group_size = kTinyGroup,
-                                      .symmetry = MMOE_ASYMMETRIC};
+                                      .symmetry = MMOE_ASYMMETRIC,
+                                      .scale_dtype = MMOE_DTYPE_BF16};
     mmoe_status status = mmoe_context_create(&cpu, &tiny->context, error);
     if (status == MMOE_OK) status = mmoe_quant_config_create(&fields, &tiny->config, error);
     if (status == MMOE_OK) {

@@ -33,6 +33,10 @@ mmoe_bundle* tiny_complete_bundle(const struct TinyLayer* tiny);
 mmoe_run_args tiny_run_args(void);
 mmoe_route_args tiny_route_args(void);
 
+/* Every tensor of the expert, for mmoe_bundle_put(). */
+enum { kTinyTensorCount = 9 };
+void tiny_expert_tensors(mmoe_expert_tensor tensors[kTinyTensorCount]);
+
 /* A valid tensor of the bundle: the scales of the gate projection. */
 mmoe_tensor tiny_gate_scale(void);
 

@@ -50,6 +50,14 @@ Layer small_layer() {
     return layer;
 }
 
+BundleSpec small_spec(const Split& split = {}, int64_t slot_count = 0) {
+    return {asymmetric_config(), small_layer(), split, slot_count};
+}
+
+std::string scratch(const char* name) {
+    return std::string(MMOE_TEST_SCRATCH) + "/" + name;
+}
+
 // Tensors of one projection in compressed-tensors packing.
 struct Tensors {
     std::vector<uint32_t> weight;
@@ -86,7 +94,7 @@ Tensors tensors_of(const Layer& layer, int64_t expert, Projection projection) {
 }
 
 std::shared_ptr<Bundle> empty_bundle() {
-    return Bundle::create(make_context(), asymmetric_config(), small_layer(), {}).value();
+    return Bundle::create(make_context(), small_spec()).value();
 }
 
 std::shared_ptr<Bundle> full_bundle() {
@@ -148,9 +156,9 @@ void what_does_not_belong_is_refused(void**) {
         const char* words;
     } rows[] = {
         {"expert", kExperts, Projection::kGate, Role::kWeight, weight, Code::kInvalidArgument,
-         "expert 3 gate_proj: expected an expert from 0 to 2"},
+         "expert 3: expected an expert from 0 to 2"},
         {"shape", 0, Projection::kGate, Role::kWeight, wrong_shape, Code::kShape,
-         "expert 0 gate_proj: weight: expected [64, 12], got [64, 13]"},
+         "expert 0: gate_proj: weight: expected [64, 12], got [64, 13]"},
         {"type", 0, Projection::kGate, Role::kWeight, wrong_type, Code::kDtype,
          "weight: expected I32, got I64"},
         {"bias", 0, Projection::kGate, Role::kBias, weight, Code::kInvalidArgument,
@@ -159,25 +167,94 @@ void what_does_not_belong_is_refused(void**) {
     for (const auto& row : rows) {
         expect(bundle->set(row.expert, row.projection, row.role, row.tensor), row.code, row.words);
     }
-    expect(bundle->seal(), Code::kMissingTensor, "expert 0 gate_proj weight was never set");
+    expect(bundle->seal(), Code::kMissingTensor, "expert 0 gate_proj: weight was never set");
     assert_true(bundle->set(0, Projection::kGate, Role::kWeight, weight).ok());
-    expect(bundle->seal(), Code::kMissingTensor, "expert 0 gate_proj scale was never set");
+    expect(bundle->seal(), Code::kMissingTensor, "expert 0 gate_proj: scale was never set");
+}
+
+// Sets every tensor of expert 0 but the scale of `last`.
+void set_all_but_scale(Bundle& bundle, Projection last) {
+    for (const Projection projection : kProjections) {
+        const Tensors tensors = tensors_of(bundle.layer(), 0, projection);
+        for (const Role role : kRoles) {
+            if (projection == last && role == Role::kScale) continue;
+            assert_true(bundle.set(0, projection, role, tensors.view(role)).ok());
+        }
+    }
 }
 
 void a_bad_value_changes_nothing(void**) {
     const std::shared_ptr<Bundle> bundle = empty_bundle();
-    Tensors gate = tensors_of(bundle->layer(), 0, Projection::kGate);
-    assert_true(bundle->set(0, Projection::kGate, Role::kWeight, gate.view(Role::kWeight)).ok());
-    assert_true(
-        bundle->set(0, Projection::kGate, Role::kZeroPoint, gate.view(Role::kZeroPoint)).ok());
-    const uint16_t good = gate.scale[5];
-    gate.scale[5] = 0x7F80;  // infinity
-    expect(bundle->set(0, Projection::kGate, Role::kScale, gate.view(Role::kScale)), Code::kBadData,
-           "infinity");
-    gate.scale[5] = good;
-    assert_true(bundle->set(0, Projection::kGate, Role::kScale, gate.view(Role::kScale)).ok());
-    expect(bundle->set(0, Projection::kGate, Role::kScale, gate.view(Role::kScale)), Code::kState,
+    set_all_but_scale(*bundle, Projection::kUp);
+    Tensors up = tensors_of(bundle->layer(), 0, Projection::kUp);
+    const uint16_t good = up.scale[5];
+    up.scale[5] = 0x7F80;  // infinity
+    expect(bundle->set(0, Projection::kUp, Role::kScale, up.view(Role::kScale)), Code::kBadData,
+           "up_proj: scale: expected finite numbers");
+    up.scale[5] = good;
+    assert_true(bundle->set(0, Projection::kUp, Role::kScale, up.view(Role::kScale)).ok());
+    expect(bundle->set(0, Projection::kUp, Role::kScale, up.view(Role::kScale)), Code::kState,
            "already complete");
+}
+
+// Tensors of one expert for put(), with the memory that they point into.
+struct WholeExpert {
+    std::vector<Tensors> memory;
+    ExpertTensors views;
+
+    explicit WholeExpert(int64_t seed) {
+        for (const Projection projection : kProjections) {
+            memory.push_back(tensors_of(small_layer(), seed, projection));
+            for (const Role role : kRoles) views.at(projection, role) = memory.back().view(role);
+        }
+    }
+};
+
+bool same_bytes(const Bundle& a, int64_t expert_a, const Bundle& b, int64_t expert_b) {
+    const auto bytes = [](const Bundle& bundle, int64_t expert) {
+        return bundle.cpu()->slot_bytes(bundle.slots()[static_cast<size_t>(expert)]);
+    };
+    return std::ranges::equal(bytes(a, expert_a), bytes(b, expert_b));
+}
+
+void an_expert_is_replaced_in_place(void**) {
+    const std::shared_ptr<Bundle> bundle = full_bundle();
+    const std::shared_ptr<Bundle> before = full_bundle();
+    const uint8_t* address = bundle->cpu()->expert(1).gate_up;
+    assert_true(bundle->put(1, WholeExpert(2).views).ok());
+    assert_ptr_equal(bundle->cpu()->expert(1).gate_up, address);
+    assert_true(same_bytes(*bundle, 1, *before, 2));
+    assert_true(same_bytes(*bundle, 0, *before, 0));
+
+    WholeExpert bad(0);
+    bad.memory[2].scale[0] = 0x7FC0;  // NaN
+    expect(bundle->put(1, bad.views), Code::kBadData, "expert 1: down_proj: scale");
+    assert_true(same_bytes(*bundle, 1, *before, 2));  // as before
+    bad.views.at(Projection::kUp, Role::kWeight) = {};
+    expect(bundle->put(1, bad.views), Code::kMissingTensor, "expert 1: up_proj: weight is missing");
+    expect(bundle->put(kExperts, bad.views), Code::kInvalidArgument, "expert 3");
+
+    const ReadersOrWriter::Reading run(bundle->users());
+    expect(bundle->put(1, WholeExpert(1).views), Code::kBusy, "in use");
+    expect(bundle->evict(1), Code::kBusy, "in use");
+}
+
+void experts_come_and_go(void**) {
+    const std::shared_ptr<Bundle> all = full_bundle();
+    const auto bundle = Bundle::create(make_context(), small_spec({}, 2)).value();
+    assert_true(bundle->seal().ok());
+    assert_int_equal(bundle->resident_count(), 0);
+    assert_true(bundle->put(2, WholeExpert(2).views).ok());
+    assert_true(bundle->put(0, WholeExpert(0).views).ok());
+    expect(bundle->put(1, WholeExpert(1).views), Code::kState, "all 2 slots are taken");
+    assert_true(bundle->evict(2).ok());
+    assert_true(bundle->evict(2).ok());  // not there: no error
+    assert_true(bundle->put(1, WholeExpert(1).views).ok());
+    assert_int_equal(bundle->resident_count(), 2);
+    assert_int_equal(bundle->slots()[2], -1);
+    assert_true(same_bytes(*bundle, 0, *all, 0));
+    assert_true(same_bytes(*bundle, 1, *all, 1));
+    expect(bundle->save(scratch("few-slots")), Code::kUnsupported, "fewer slots");
 }
 
 void a_sealed_bundle_does_not_change(void**) {
@@ -192,8 +269,7 @@ void a_rank_ignores_experts_of_others(void**) {
     Split split;
     split.expert_ranks = 2;
     split.expert_rank = 1;
-    const auto bundle =
-        Bundle::create(make_context(), asymmetric_config(), small_layer(), split).value();
+    const auto bundle = Bundle::create(make_context(), small_spec(split)).value();
     assert_int_equal(bundle->shard().first_expert, 1);
     assert_int_equal(bundle->shard().expert_count, 2);
     const Tensors gate = tensors_of(bundle->layer(), 0, Projection::kGate);
@@ -202,15 +278,11 @@ void a_rank_ignores_experts_of_others(void**) {
 }
 
 void the_budget_holds(void**) {
-    const auto need = Bundle::plan(*make_context(), asymmetric_config(), small_layer(), {}).value();
+    const auto need = Bundle::plan(*make_context(), small_spec()).value();
     const auto context = make_context(2 * need.resident_bytes - 1);
-    const auto first = Bundle::create(context, asymmetric_config(), small_layer(), {});
-    auto second = Bundle::create(context, asymmetric_config(), small_layer(), {});
+    const auto first = Bundle::create(context, small_spec());
+    auto second = Bundle::create(context, small_spec());
     expect(second.status(), Code::kMemoryBudget, "expert weights");
-}
-
-std::string scratch(const char* name) {
-    return std::string(MMOE_TEST_SCRATCH) + "/" + name;
 }
 
 std::vector<char> read_file(const std::string& path) {
@@ -230,7 +302,7 @@ void a_saved_bundle_opens_as_it_was(void**) {
     for (const bool verify : {true, false}) {
         const auto opened = Bundle::open(make_context(), path, verify, {}).value();
         assert_true(opened->sealed());
-        assert_true(opened->config() == bundle->config());
+        assert_true(opened->spec().config == bundle->spec().config);
         assert_true(opened->layer() == bundle->layer());
         for (int64_t slot = 0; slot < kExperts; ++slot) {
             const auto a = bundle->cpu()->slot_bytes(slot);
@@ -322,6 +394,8 @@ int main() {
         cmocka_unit_test(the_order_of_tensors_does_not_matter),
         cmocka_unit_test(what_does_not_belong_is_refused),
         cmocka_unit_test(a_bad_value_changes_nothing),
+        cmocka_unit_test(an_expert_is_replaced_in_place),
+        cmocka_unit_test(experts_come_and_go),
         cmocka_unit_test(a_sealed_bundle_does_not_change),
         cmocka_unit_test(a_rank_ignores_experts_of_others),
         cmocka_unit_test(the_budget_holds),

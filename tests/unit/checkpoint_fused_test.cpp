@@ -60,6 +60,23 @@ void gate_and_up_of_one_expert_may_share_a_tensor(void**) {
     }
 }
 
+// Both projections read the same inputs.
+void gate_and_up_share_their_group_index(void**) {
+    const ScratchFolder folder("checkpoint_fused_order");
+    SmallTensors model = fused_model();
+    model["model.layers.0.mlp.experts.gate_up_proj.weight_g_idx"] = {"I32", {kExperts, kHidden}};
+    model["model.layers.0.mlp.experts.down_proj.weight_g_idx"] = {"I32", {kExperts, kIntermediate}};
+    const auto checkpoint = open_model(folder, model, ordered4());
+    expect_usable(*checkpoint, 0, "model.layers.0.mlp.experts.");
+    const LayerEntry& layer = checkpoint->layers()[0];
+    for (const Projection projection : {Projection::kGate, Projection::kUp}) {
+        auto slice = checkpoint->expert_tensor(layer, 1, projection, Role::kGroupIndex);
+        assert_int_equal(slice.value().rank, 1);
+        assert_int_equal(slice.value().shape[0], kHidden);
+        assert_int_equal(slice.value().file_offset - slice.value().entry->file_offset, kHidden * 4);
+    }
+}
+
 // gpt-oss: gate 0, up 0, gate 1, ...
 void interleaved_rows_are_read_apart(void**) {
     const ScratchFolder folder("checkpoint_interleaved");
@@ -96,6 +113,7 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(fused_tensors_are_cut_by_expert_and_half),
         cmocka_unit_test(gate_and_up_of_one_expert_may_share_a_tensor),
+        cmocka_unit_test(gate_and_up_share_their_group_index),
         cmocka_unit_test(interleaved_rows_are_read_apart),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
 #include "cmocka_cpp.h"
 #include "support/checkpoint_files.h"
 
@@ -85,6 +86,12 @@ const HeaderCase kBadHeaders[] = {
      "shape is missing"},
     {"no data_offsets", R"({"w":{"dtype":"U8","shape":[4]}})", 4, Code::kBadData,
      "data_offsets: expected two numbers"},
+    {"only the first has a dtype", "{" + kGood + R"(,"w":{"shape":[4],"data_offsets":[4,8]}})", 8,
+     Code::kBadData, "w: dtype is missing"},
+    {"only the first has a shape", "{" + kGood + R"(,"w":{"dtype":"U8","data_offsets":[4,8]}})", 8,
+     Code::kBadData, "w: shape is missing"},
+    {"only the first has data_offsets", "{" + kGood + R"(,"w":{"dtype":"U8","shape":[4]}})", 8,
+     Code::kBadData, "w: data_offsets: expected two"},
     {"unknown dtype", one("Q4_K", "[4]", "[0,4]"), 4, Code::kBadData, "got \"Q4_K\""},
     {"lower-case dtype", one("f32", "[1]", "[0,4]"), 4, Code::kBadData, "got \"f32\""},
     {"dtype is a number", R"({"w":{"dtype":1,"shape":[4],"data_offsets":[0,4]}})", 4,
@@ -205,6 +212,17 @@ void lengths_that_lie_are_refused(void**) {
         options.max_header_bytes = row.max_header_bytes;
         expect_failure(folder.write("x.safetensors", row.bytes), options, row.code, row.fragment);
     }
+}
+
+// Entries cost more memory than their text, so their number is limited too.
+void tensors_are_counted(void**) {
+    const std::string header =
+        "{" + kGood + "," + tensor("b", "U8", "[0]", "[4,4]") + R"(,"__metadata__":{}})";
+    assert_true(parse_safetensors_header(header, 4, 0).ok());
+    assert_true(parse_safetensors_header(header, 4, 0, 2).ok());
+    auto entries = parse_safetensors_header(header, 4, 0, 1);
+    assert_int_equal(entries.status().code(), Code::kLimit);
+    assert_non_null(std::strstr(entries.status().message(), "at most 1 tensors"));
 }
 
 void every_cut_of_a_file_is_refused(void**) {
@@ -341,6 +359,7 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(headers_that_lie_are_refused),
         cmocka_unit_test(lengths_that_lie_are_refused),
+        cmocka_unit_test(tensors_are_counted),
         cmocka_unit_test(every_cut_of_a_file_is_refused),
         cmocka_unit_test(odd_but_legal_headers_are_read),
         cmocka_unit_test(sentences_say_where),

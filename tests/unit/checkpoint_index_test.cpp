@@ -18,6 +18,15 @@ std::string map_of(const std::string& members) {
     return "{\"weight_map\":{" + members + "}}";
 }
 
+std::string many_shards(int count) {
+    std::string members;
+    for (int i = 0; i < count; ++i) {
+        const std::string number = std::to_string(i);
+        members += (i == 0 ? "\"t" : ",\"t") + number + "\":\"x" + number + "\"";
+    }
+    return map_of(members);
+}
+
 struct IndexCase {
     const char* name;
     std::string json;
@@ -58,6 +67,10 @@ const IndexCase kBadIndexes[] = {
     {"shard does not exist", map_of(R"("a":"s1","b":"s3")"), Code::kNotFound, "s3: cannot open"},
     {"tensor in no shard", map_of(R"("a":"s1","c":"s2")"), Code::kMissingTensor,
      "s2: expected c as the index says"},
+    {"tensor in the shard behind", map_of(R"("b":"s1","both":"s2")"), Code::kMissingTensor,
+     "s1: expected b as the index says"},
+    {"10001 shards", many_shards(10001), Code::kLimit, "at most 10000 shards"},
+    {"10000 shards, none there", many_shards(10000), Code::kNotFound, "cannot open"},
     {"tensor in the other shard", map_of(R"("a":"s2","b":"s2")"), Code::kMissingTensor,
      "s2: expected a as the index says"},
 };

@@ -2,6 +2,7 @@
 // Room checkpoint: why a layer cannot be used. Each row is a good model and what is done to it;
 // the checkpoint still opens, and the layer says what is wrong.
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -162,6 +163,17 @@ const ProblemCase kProblems[] = {
          m[kFirst + "gate_proj.weight_shape"].numbers = {64, 32};
      },
      Code::kBadData, "got [64, 32]"},
+    {"weight_shape of too few rows", kAsymmetric4,
+     [](SmallTensors& m) {
+         m[kFirst + "gate_proj.weight_shape"].numbers = {31, 64};
+     },
+     Code::kBadData, "got [31, 64]"},
+    {"weight_shape of less than nothing", kAsymmetric4,
+     [](SmallTensors& m) {
+         m[kFirst + "gate_proj.weight_packed"].shape = {32, 1};
+         m[kFirst + "gate_proj.weight_shape"].numbers = {32, -1};
+     },
+     Code::kBadData, "got [32, -1]"},
     {"negative weight_shape", kAsymmetric4,
      [](SmallTensors& m) {
          m[kFirst + "gate_proj.weight_shape"].numbers = {32, -64};
@@ -266,6 +278,20 @@ const ProblemCase kProblems[] = {
          m["model.layers.0.mlp.experts.gate_up_proj.weight_shape"].numbers = {3, 63, 64};
      },
      Code::kBadData, "fused gate and up: expected an even number of rows, got [63, 64]"},
+    {"fused zero points that share a word",
+     replaced(kAsymmetric4, R"("group","group_size":32)", R"("channel")"),
+     [](SmallTensors& m) {
+         m.clear();
+         const std::string prefix = "model.layers.0.mlp.experts.";
+         m[prefix + "gate_up_proj.weight_packed"] = {"I32", {3, 26, 8}};
+         m[prefix + "gate_up_proj.weight_scale"] = {"BF16", {3, 26, 1}};
+         m[prefix + "gate_up_proj.weight_zero_point"] = {"I32", {3, 4, 1}};
+         m[prefix + "down_proj.weight_packed"] = {"I32", {3, 64, 2}};
+         m[prefix + "down_proj.weight_shape"] = {"I64", {2}, {64, 13}};
+         m[prefix + "down_proj.weight_scale"] = {"BF16", {3, 64, 1}};
+         m[prefix + "down_proj.weight_zero_point"] = {"I32", {3, 8, 1}};
+     },
+     Code::kUnsupported, "words of their own, got stacked rows, 13 of each"},
     {"interleaved zero points", R"("model_type":"gpt_oss",)" + kAsymmetric4, make_fused,
      Code::kUnsupported, "words of their own, got interleaved rows"},
     {"gate and up together in GPTQ", kGptq,
@@ -306,9 +332,32 @@ void unusable_layers_say_why(void**) {
     }
 }
 
+// The file is as long as it says, and nearly all of it a hole.
+void dimensions_have_a_limit(void**) {
+    const ScratchFolder folder("checkpoint_dimensions");
+    folder.write("config.json", "{" + kAsymmetric4 + "}");
+    const std::string name = kFirst + "gate_proj.weight_packed";
+    const std::string path =
+        folder.write("model.safetensors",
+                     safetensors_of("{\"" + name + R"(":{"dtype":"I32","shape":[1,268435456],)" +
+                                        R"("data_offsets":[0,1073741824]},")" + kFirst +
+                                        R"(up_proj.weight_packed":{"dtype":"I32","shape":[0],)" +
+                                        R"("data_offsets":[0,0]},")" + kFirst +
+                                        R"(down_proj.weight_packed":{"dtype":"I32","shape":[0],)" +
+                                        R"("data_offsets":[0,0]}})",
+                                    0));
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) + 1073741824);
+    auto opened = Checkpoint::open(folder.path(), {}, Log());
+    assert_true(opened.ok());
+    const Status& problem = opened.value()->layers()[0].problem;
+    assert_int_equal(problem.code(), Code::kUnsupported);
+    assert_non_null(std::strstr(problem.message(), "to 2^31 - 1, got [1, 268435456]"));
+}
+
 }  // namespace
 
 int main() {
-    const CMUnitTest tests[] = {cmocka_unit_test(unusable_layers_say_why)};
+    const CMUnitTest tests[] = {cmocka_unit_test(unusable_layers_say_why),
+                                cmocka_unit_test(dimensions_have_a_limit)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

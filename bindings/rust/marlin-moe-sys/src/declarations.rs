@@ -251,19 +251,26 @@ c_structs! {
     }
     struct mmoe_bundle_options {
         struct_size: u32,
-        reserved: u32,
+        slot_count: u32,
         progress: mmoe_progress_fn,
         progress_user: *mut c_void,
         split: mmoe_split,
     }
     struct mmoe_bundle_description {
         struct_size: u32,
-        local_expert_count: u32,
+        expert_count: u32,
         first_expert: u32,
+        resident_count: u32,
+        slot_count: u32,
         local_intermediate_size: u32,
         resident_bytes: u64,
         sealed: i32,
         device_kind: mmoe_device_kind,
+    }
+    struct mmoe_expert_tensor {
+        projection: mmoe_projection,
+        role: mmoe_role,
+        tensor: mmoe_tensor,
     }
     struct mmoe_load_progress {
         struct_size: u32,
@@ -336,6 +343,9 @@ c_functions! {
     fn mmoe_bundle_set(bundle: *mut mmoe_bundle, expert: u32, projection: mmoe_projection, role: mmoe_role, tensor: *const mmoe_tensor, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_bundle_seal(bundle: *mut mmoe_bundle, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_bundle_load(context: *mut mmoe_context, checkpoint: *const mmoe_checkpoint, layer: u32, options: *const mmoe_bundle_options, out: *mut *mut mmoe_bundle, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_bundle_put(bundle: *mut mmoe_bundle, expert: u32, tensors: *const mmoe_expert_tensor, count: u32, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_bundle_put_from(bundle: *mut mmoe_bundle, checkpoint: *const mmoe_checkpoint, layer: u32, expert: u32, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_bundle_evict(bundle: *mut mmoe_bundle, expert: u32, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_load_start(context: *mut mmoe_context, checkpoint: *const mmoe_checkpoint, layer: u32, options: *const mmoe_bundle_options, out: *mut *mut mmoe_load, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_load_poll(load: *const mmoe_load, progress: *mut mmoe_load_progress, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_load_wait(load: *mut mmoe_load, out: *mut *mut mmoe_bundle, error: *mut mmoe_error) -> mmoe_status;

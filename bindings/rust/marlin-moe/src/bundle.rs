@@ -49,8 +49,8 @@ unsafe impl Sync for Bundle {}
 pub struct BundleInfo {
     /// The whole layer.
     pub layer: Layer,
-    /// Experts held here.
-    pub local_experts: u32,
+    /// Experts of the split.
+    pub split_experts: u32,
     /// Global number of the first of them.
     pub first_expert: u32,
     /// I of this tensor-parallel rank.
@@ -218,7 +218,7 @@ impl Bundle {
         })?;
         Ok(BundleInfo {
             layer: Layer::from_raw(&layer),
-            local_experts: raw.local_expert_count,
+            split_experts: raw.expert_count,
             first_expert: raw.first_expert,
             local_intermediate_size: raw.local_intermediate_size,
             resident_bytes: raw.resident_bytes,

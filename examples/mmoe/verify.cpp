@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// mmoe verify: is what the library computes what the checkpoint means? Every case is run twice:
+// with 16-bit output in the default precision, and with fp32 output in the exact one. The answer
+// comes from a reference file, or from plain double arithmetic on random tokens.
+#include <chrono>
+#include <cstdio>
+
+#include "commands.h"
+#include "device.h"
+#include "layer_view.h"
+#include "number.h"
+#include "options.h"
+#include "oracle.h"
+#include "progress.h"
+#include "reference.h"
+#include "runner.h"
+
+namespace mmoe_tool {
+namespace {
+
+// Rounding the output to bf16 alone costs 1.1e-3 (uniform over 2^-9 relative); the default
+// precision may add 1e-4 to 3e-4 before that.
+constexpr double kDefaultTolerance = 3e-3;
+// fp32 sums of up to ten thousand products.
+constexpr double kExactTolerance = 1e-5;
+// Of the largest output, against weights that were rounded to 16 bits: twice what 16-bit
+// evaluation by transformers was seen to be off by.
+constexpr double kPeakToleranceBf16 = 1.5e-2;
+constexpr double kPeakToleranceF16 = 2.5e-3;
+
+struct Mode {
+    mmoe_dtype output_dtype;
+    mmoe_precision precision;
+};
+
+Json check_mode(const Device& device, const mmoe_bundle* bundle, const LayerView& view,
+                const ReferenceCase& c, const Mode& mode) {
+    const RunShape shape{c.tokens, c.top_k,           view.layer.hidden_size,
+                         c.dtype,  mode.output_dtype, mode.precision};
+    Runner runner(device, bundle, shape);
+    runner.set_hidden(c.hidden);
+    runner.set_experts(c.ids);
+    runner.set_router_weights(c.weights);
+    runner.run(bundle);  // the first run starts threads
+    const auto start = std::chrono::steady_clock::now();
+    runner.run(bundle);
+    const std::chrono::duration<double, std::milli> elapsed =
+        std::chrono::steady_clock::now() - start;
+
+    const bool exact = mode.precision == MMOE_PRECISION_EXACT;
+    const double error = relative_error(runner.output(), c.exact);
+    const double tolerance = exact ? kExactTolerance : kDefaultTolerance;
+    Json json;
+    json["layer"] = view.place.model_layer;
+    json["scheme"] = scheme_text(view.fields);
+    json["device"] = device.name;
+    json["tokens"] = c.tokens;
+    json["hidden"] = dtype_name(c.dtype);
+    json["output"] = dtype_name(mode.output_dtype);
+    json["precision"] = exact ? "exact" : "default";
+    json["milliseconds"] = elapsed.count();
+    json["error"] = error;
+    json["tolerance"] = tolerance;
+    bool ok = error <= tolerance;
+    if (!c.rounded.empty()) {
+        const double peak = peak_error(runner.output(), c.rounded);
+        const double peak_tolerance =
+            c.dtype == MMOE_DTYPE_F16 ? kPeakToleranceF16 : kPeakToleranceBf16;
+        json["peak_error"] = peak;
+        json["peak_tolerance"] = peak_tolerance;
+        ok = ok && peak <= peak_tolerance;
+    }
+    json["ok"] = ok;
+    return json;
+}
+
+void print_check(const Json& check) {
+    std::printf("layer %3d  %-22s %s %5d tokens  %s -> %s %-7s  %8.3f ms  error %.2e (<= %.0e)",
+                check["layer"].get<int>(), check["scheme"].get<std::string>().c_str(),
+                check["device"].get<std::string>().c_str(), check["tokens"].get<int>(),
+                check["hidden"].get<std::string>().c_str(),
+                check["output"].get<std::string>().c_str(),
+                check["precision"].get<std::string>().c_str(), check["milliseconds"].get<double>(),
+                check["error"].get<double>(), check["tolerance"].get<double>());
+    if (check.contains("peak_error")) {
+        std::printf(", peak %.2e (<= %.1e)", check["peak_error"].get<double>(),
+                    check["peak_tolerance"].get<double>());
+    }
+    std::printf("  %s\n", check["ok"].get<bool>() ? "ok" : "FAIL");
+}
+
+std::vector<ReferenceCase> cases_of(const mmoe_checkpoint* checkpoint,
+                                    const mmoe_checkpoint* reference, const LayerView& view,
+                                    int64_t tokens) {
+    std::vector<ReferenceCase> cases;
+    if (reference == nullptr) {
+        cases.push_back(oracle_case(checkpoint, view, tokens));
+        return cases;
+    }
+    for (const std::string& prefix : case_prefixes(reference, view.place.model_layer)) {
+        cases.push_back(read_case(reference, prefix, view.layer));
+    }
+    return cases;
+}
+
+struct Request {
+    std::string directory, reference, device = "cpu";
+    int64_t layer = -1, tokens = 4, threads = 0;
+    bool json = false;
+};
+
+Json verify(const Request& request) {
+    const Device device = open_device(request.device, request.threads);
+    const auto checkpoint = make<mmoe_checkpoint>(mmoe_checkpoint_open, device.context.get(),
+                                                  request.directory.c_str(), nullptr);
+    Owned<mmoe_checkpoint> reference;
+    if (!request.reference.empty()) {
+        reference = make<mmoe_checkpoint>(mmoe_checkpoint_open, device.context.get(),
+                                          request.reference.c_str(), nullptr);
+    }
+    Json checks = Json::array();
+    for (const uint32_t index : chosen_layers(checkpoint.get(), request.layer)) {
+        const LayerView view = view_layer(checkpoint.get(), index);
+        Progress progress("layer " + std::to_string(index));
+        const mmoe_bundle_options options = progress.bundle_options();
+        const auto bundle = make<mmoe_bundle>(mmoe_bundle_load, device.context.get(),
+                                              checkpoint.get(), index, &options);
+        for (const ReferenceCase& c :
+             cases_of(checkpoint.get(), reference.get(), view, request.tokens)) {
+            for (const Mode& mode : {Mode{c.dtype, MMOE_PRECISION_DEFAULT},
+                                     Mode{MMOE_DTYPE_F32, MMOE_PRECISION_EXACT}}) {
+                checks.push_back(check_mode(device, bundle.get(), view, c, mode));
+            }
+        }
+    }
+    return checks;
+}
+
+}  // namespace
+
+int run_verify(int argc, char** argv) {
+    Request request;
+    const CommandLine line = {
+        "verify",
+        "Runs every case of a reference file through a checkpoint's layers; without one, random "
+        "tokens\nagainst plain double arithmetic. error: relative L2; peak: largest difference / "
+        "largest output.\nExit status 0: all within tolerance; 1: not, or there was no case.",
+        {"DIR"},
+        {{"reference", "FILE", "safetensors file of cases (none)", into(&request.reference)},
+         {"layer", "L", "one MoE layer, from 0 (all)", into(&request.layer, 0, INT32_MAX)},
+         {"tokens", "T", "random tokens without a reference (4)",
+          into(&request.tokens, 1, 1 << 16)},
+         {"device", "cpu|cuda:N", "device (cpu)", into(&request.device)},
+         {"threads", "N", "CPU threads; 0: all (0)", into(&request.threads, 0, 1024)},
+         {"json", nullptr, "print JSON", into(&request.json)}}};
+    request.directory = parse(line, argc, argv)[0];
+    const Json checks = verify(request);
+    size_t passed = 0;
+    for (const Json& check : checks) passed += check["ok"].get<bool>() ? 1 : 0;
+    const bool ok = passed == checks.size() && !checks.empty();
+    if (request.json) {
+        Json report;
+        report["checkpoint"] = request.directory;
+        report["ok"] = ok;
+        report["checks"] = checks;
+        std::printf("%s\n", report.dump(2).c_str());
+    } else {
+        for (const Json& check : checks) print_check(check);
+        std::printf("%zu of %zu checks passed: %s\n", passed, checks.size(),
+                    request.directory.c_str());
+    }
+    return ok ? kExitOk : kExitCheckFailed;
+}
+
+}  // namespace mmoe_tool

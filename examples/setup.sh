@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034
+# What building needs, and how to get it on Debian. Sourced by examples/quickstart.sh and
+# tests/run.sh. A need is "<kind> <probe> <package>"; apt is asked only for what a probe misses.
+
+BUILD_NEEDS=(
+    "command c++ build-essential"
+    "command cmake cmake"
+    "command ninja ninja-build"
+    "header nlohmann/json.hpp nlohmann-json3-dev"
+    "header xxhash.h libxxhash-dev"
+)
+TEST_NEEDS=(
+    "header cmocka.h libcmocka-dev"
+    "command pkg-config pkg-config"
+    "command python3 python3"
+)
+
+fail() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+
+has_need() {  # kind probe
+    case "$1" in
+        command) command -v "$2" >/dev/null ;;
+        header) echo "#include <$2>" | c++ -E -x c++ - >/dev/null 2>&1 ;;
+    esac
+}
+
+# Prints what has to stand before apt-get, or fails where packages cannot be installed.
+install_prefix() {  # package...
+    local wanted="apt-get install -y --no-install-recommends $*"
+    command -v apt-get >/dev/null ||
+        fail "missing: $*. There is no apt-get here; install their equivalents and run this again."
+    if [ "$(id -u)" -eq 0 ]; then
+        return
+    fi
+    if ! sudo -n true 2>/dev/null; then
+        fail "missing packages, and no right to install them. Run: sudo $wanted"
+    fi
+    echo "sudo -n"
+}
+
+ensure_needs() {  # need...
+    local missing=() need kind probe package prefix
+    for need in "$@"; do
+        read -r kind probe package <<<"$need"
+        has_need "$kind" "$probe" || missing+=("$package")
+    done
+    if [ "${#missing[@]}" -gt 0 ]; then
+        prefix="$(install_prefix "${missing[@]}")"
+        echo "Installing: ${missing[*]}"
+        # shellcheck disable=SC2086  # the prefix is empty or two words
+        $prefix apt-get update -qq
+        # shellcheck disable=SC2086
+        $prefix env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+    fi
+    local version
+    version="$(cmake --version | awk 'NR == 1 { print $3 }')"
+    [ "$(printf '%s\n' 3.25 "$version" | sort -V | head -n 1)" = 3.25 ] ||
+        fail "CMake 3.25 or later is needed, found $version"
+}
