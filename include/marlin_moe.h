@@ -326,7 +326,7 @@ typedef void (*mmoe_parallel_for_fn)(void* user, uint32_t task_count, mmoe_task_
 /** Options of mmoe_context_create(). */
 typedef struct mmoe_context_options {
     uint32_t struct_size;              /**< `sizeof(mmoe_context_options)`. */
-    mmoe_device_kind device_kind;      /**< 0: CUDA if a device is usable, else the CPU. */
+    mmoe_device_kind device_kind;      /**< 0: the best that this version runs layers on. */
     int32_t device_index;              /**< CUDA ordinal; 0 on the CPU. */
     uint32_t thread_count;             /**< CPU threads of one run, the caller's among them; 0: one
                                             a hardware thread that the process may use. */
@@ -355,7 +355,8 @@ typedef struct mmoe_context_options {
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member has no meaning; only one of two callbacks is set.
  * @retval MMOE_ERR_NO_DEVICE         The device does not exist or this build cannot use it.
  * @retval MMOE_ERR_DRIVER_TOO_OLD    As mmoe_device_count().
- * @retval MMOE_ERR_UNSUPPORTED       The processor lacks the tier that `cpu_tier` names.
+ * @retval MMOE_ERR_UNSUPPORTED       The processor lacks the tier that `cpu_tier` names, or this
+ *                                    version does not run layers on the device.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The handle cannot be allocated.
  */
 MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_context** out,

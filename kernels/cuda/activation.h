@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The nonlinearity between the two GEMMs, in fp32, as mmoe_activation documents it.
+#pragma once
+
+#include "cuda/launch.h"
+
+namespace mmoe::cuda {
+
+struct ActivationArgs {
+    Activation activation;
+    float alpha, beta, limit;  // limit is infinity where nothing is clamped
+};
+
+// `gate`: the gate, or the only projection; `up` is 1 where the layer is not gated.
+__device__ __forceinline__ float activate(const ActivationArgs& args, float gate, float up) {
+    const float a = gate > args.limit ? args.limit : gate;  // as written, NaN stays NaN
+    const float below = up > args.limit ? args.limit : up;
+    const float u = below < -args.limit ? -args.limit : below;
+    switch (args.activation) {
+        case Activation::kSilu:
+            return a / (1.0F + __expf(-args.alpha * a)) * (u + args.beta);
+        case Activation::kGelu:
+            return 0.5F * a * (1.0F + erff(a * 0.70710678F)) * u;
+        case Activation::kGeluTanh: {
+            const float inner = 0.79788456F * (a + 0.044715F * a * a * a);  // sqrt(2 / pi)
+            return 0.5F * a * (1.0F + tanhf(inner)) * u;
+        }
+        case Activation::kRelu2: {
+            const float positive = a < 0.0F ? 0.0F : a;
+            return positive * positive * u;
+        }
+        case Activation::kNone:
+            return gate;
+    }
+    return gate;
+}
+
+}  // namespace mmoe::cuda

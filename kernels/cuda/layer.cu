@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host side of a run: choose a row, divide the workspace, enqueue the steps.
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "cuda/elementwise.h"
+#include "cuda/launch.h"
+#include "cuda/moe_gemm.h"
+#include "cuda/routing.h"
+#include "cuda/rows.h"
+
+namespace mmoe::cuda {
+namespace {
+
+constexpr int32_t kNarrowestTile = 8;
+constexpr int32_t kMostRows = 32;
+
+// Both types' rows in one table.
+struct Table {
+    Row rows[kMostRows];
+    size_t count = 0;
+
+    Table() noexcept {
+        for (const std::span<const Row> part : {rows_bf16(), rows_f16()}) {
+            for (const Row& row : part) rows[count++] = row;
+        }
+    }
+};
+
+Element compute_type(Element hidden_type) noexcept {
+    return hidden_type == Element::kF16 ? Element::kF16 : Element::kBf16;
+}
+
+// Byte offsets of one run in the workspace. The ticket, which must survive from run to run, comes
+// first, wherever the others are.
+struct Workspace {
+    size_t ticket, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row;
+    size_t hidden, intermediate, results;
+    size_t total;
+};
+
+class Divider {
+  public:
+    size_t take(int64_t count, size_t element_bytes) noexcept {
+        const size_t begin = end_;
+        const size_t bytes = static_cast<size_t>(count) * element_bytes;
+        end_ += (bytes + 255) / 256 * 256;
+        return begin;
+    }
+    [[nodiscard]] size_t end() const noexcept { return end_; }
+
+  private:
+    size_t end_ = 0;
+};
+
+Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
+    const int64_t slots = tokens * top_k;
+    const int64_t experts = layer.expert_count;
+    Divider space;
+    Workspace parts = {};
+    parts.ticket = space.take(1, sizeof(int32_t));
+    parts.tile_count = space.take(1, sizeof(int32_t));
+    parts.row_begin = space.take(experts + 1, sizeof(int32_t));
+    parts.first_tile = space.take(experts, sizeof(int32_t));
+    // Each expert has at most one tile that is not full.
+    parts.tile_expert = space.take(slots / kNarrowestTile + experts, sizeof(int32_t));
+    parts.row_slot = space.take(slots, sizeof(int32_t));
+    parts.slot_row = space.take(slots, sizeof(int32_t));
+    parts.hidden = space.take(tokens * layer.w13.inputs, sizeof(uint16_t));
+    parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
+    parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
+    parts.total = space.end();
+    return parts;
+}
+
+// A run in progress: what its steps share.
+struct Steps {
+    const Device& device;
+    const Layer& layer;
+    const Run& run;
+    const Row& row;
+    uint8_t* memory;
+    Workspace parts;
+    void* stream;
+
+    template <class T>
+    [[nodiscard]] T* at(size_t offset) const noexcept {
+        return reinterpret_cast<T*>(memory + offset);
+    }
+    [[nodiscard]] Routing routing() const noexcept {
+        return {at<int32_t>(parts.ticket),      at<int32_t>(parts.tile_count),
+                at<int32_t>(parts.row_begin),   at<int32_t>(parts.first_tile),
+                at<int32_t>(parts.tile_expert), at<int32_t>(parts.row_slot),
+                at<int32_t>(parts.slot_row)};
+    }
+};
+
+struct Hidden {
+    const void* rows;
+    int64_t stride;
+    int32_t columns;
+};
+
+// Hidden states are read where they are if a 16-byte copy can take them.
+bool readable_in_place(const Layer& layer, const Run& run) noexcept {
+    return run.hidden_type != Element::kF32 && layer.hidden_order == nullptr &&
+           layer.hidden_size % 8 == 0 && run.hidden_stride % 8 == 0 &&
+           reinterpret_cast<uintptr_t>(run.hidden) % 16 == 0;
+}
+
+int stage_hidden(const Steps& steps, Hidden& hidden) noexcept {
+    const Run& run = steps.run;
+    const Layer& layer = steps.layer;
+    if (readable_in_place(layer, run)) {
+        hidden = {run.hidden, run.hidden_stride, std::min(layer.hidden_size, layer.w13.inputs)};
+        return cudaSuccess;
+    }
+    auto* staged = steps.at<uint16_t>(steps.parts.hidden);
+    hidden = {staged, layer.w13.inputs, layer.w13.inputs};
+    return launch_stage({.hidden_type = run.hidden_type,
+                         .compute_type = compute_type(run.hidden_type),
+                         .hidden = run.hidden,
+                         .hidden_stride = run.hidden_stride,
+                         .columns = layer.hidden_size,
+                         .order = layer.hidden_order,
+                         .out = staged,
+                         .out_columns = layer.w13.inputs,
+                         .tokens = run.tokens},
+                        steps.stream);
+}
+
+int route(const Steps& steps) noexcept {
+    return launch_route({.routing = steps.routing(),
+                         .expert_ids = steps.run.expert_ids,
+                         .expert_map = steps.run.expert_map,
+                         .map_size = steps.run.map_size,
+                         .slot_count = static_cast<int32_t>(steps.run.tokens * steps.run.top_k),
+                         .expert_count = steps.layer.expert_count,
+                         .first_expert = steps.layer.first_expert,
+                         .global_expert_count = steps.layer.global_expert_count,
+                         .tile_tokens = steps.row.tile_tokens,
+                         .skipped = steps.run.skipped},
+                        steps.stream);
+}
+
+// Blocks stay on their processors and walk the items; more than there can be items are not
+// started.
+int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
+    const int64_t slots = steps.run.tokens * steps.run.top_k;
+    const int64_t tiles =
+        std::min<int64_t>(slots, slots / steps.row.tile_tokens + steps.layer.expert_count);
+    const int64_t resident = int64_t{steps.device.processor_count} * steps.row.blocks_per_processor;
+    const auto blocks = static_cast<unsigned>(std::min(tiles * args.block_columns, resident));
+    void* arguments[] = {&args};
+    return cudaLaunchKernel(reinterpret_cast<const void*>(steps.row.kernel), dim3(blocks),
+                            dim3(static_cast<unsigned>(steps.row.threads)), arguments,
+                            static_cast<size_t>(steps.row.shared_bytes),
+                            static_cast<cudaStream_t>(steps.stream));
+}
+
+int gemm_1(const Steps& steps, const Hidden& hidden) noexcept {
+    const Layer& layer = steps.layer;
+    const int32_t tile_columns = layer.w13.outputs / 64;
+    const ActivationArgs activation = {layer.activation, layer.alpha, layer.beta, layer.limit};
+    return launch_gemm(
+        steps, {.matrix = layer.w13,
+                .routing = steps.routing(),
+                .activation = activation,
+                .gated = layer.gated,
+                .block_columns = layer.gated ? tile_columns / 2 : (tile_columns + 1) / 2,
+                .x = hidden.rows,
+                .x_stride = hidden.stride,
+                .x_columns = hidden.columns,
+                .x_slots_per_row = steps.run.top_k,
+                .slot_weights = layer.router_weight_on_input ? steps.run.expert_weights : nullptr,
+                .out = steps.at<uint16_t>(steps.parts.intermediate),
+                .out_stride = layer.intermediate_size});
+}
+
+int gemm_2(const Steps& steps) noexcept {
+    const Layer& layer = steps.layer;
+    return launch_gemm(steps, {.matrix = layer.w2,
+                               .routing = steps.routing(),
+                               .activation = {Activation::kNone, 0.0F, 0.0F, 0.0F},
+                               .gated = false,
+                               .block_columns = (layer.w2.outputs / 64 + 1) / 2,
+                               .x = steps.at<uint16_t>(steps.parts.intermediate),
+                               .x_stride = layer.intermediate_size,
+                               .x_columns = std::min(layer.w2.inputs, layer.intermediate_size),
+                               .x_slots_per_row = 0,
+                               .slot_weights = nullptr,
+                               .out = steps.at<uint16_t>(steps.parts.results),
+                               .out_stride = layer.w2.outputs});
+}
+
+int combine(const Steps& steps) noexcept {
+    const Run& run = steps.run;
+    const bool weighted = !steps.layer.router_weight_on_input;
+    return launch_combine({.compute_type = compute_type(run.hidden_type),
+                           .output_type = run.output_type,
+                           .results = steps.at<uint16_t>(steps.parts.results),
+                           .results_stride = steps.layer.w2.outputs,
+                           .slot_row = steps.at<int32_t>(steps.parts.slot_row),
+                           .weights = weighted ? run.expert_weights : nullptr,
+                           .top_k = run.top_k,
+                           .output = run.output,
+                           .output_stride = run.output_stride,
+                           .columns = steps.layer.hidden_size,
+                           .tokens = run.tokens},
+                          steps.stream);
+}
+
+const char* refuse_matrix(const Matrix& matrix) noexcept {
+    if (matrix.bits != 4 && matrix.bits != 8) return "weights must have 4 or 8 bits";
+    if (matrix.inputs <= 0 || matrix.inputs % 16 != 0) return "inputs must be a multiple of 16";
+    if (matrix.outputs <= 0 || matrix.outputs % 64 != 0) return "outputs must be a multiple of 64";
+    if (matrix.group_size <= 0 || matrix.group_size % 16 != 0 ||
+        matrix.inputs % matrix.group_size != 0) {
+        return "the group size must be a multiple of 16 that divides the inputs";
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::span<const Row> rows() noexcept {
+    static const Table table;
+    return {table.rows, table.count};
+}
+
+const Row* choose(const Problem& problem) noexcept {
+    for (const Row& row : rows()) {
+        if (row.refuse(problem) == nullptr) return &row;
+    }
+    return nullptr;
+}
+
+Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept {
+    const int64_t slots = run.tokens * run.top_k;
+    const int64_t experts = std::max(layer.global_expert_count, 1);
+    return {device, compute_type(run.hidden_type), layer.w13.bits,
+            static_cast<int32_t>((slots + experts - 1) / experts)};
+}
+
+const char* refuse(const Device& device, const Layer& layer, Element hidden_type,
+                   Element /*output_type*/) noexcept {
+    for (const Matrix* matrix : {&layer.w13, &layer.w2}) {
+        if (const char* reason = refuse_matrix(*matrix)) return reason;
+    }
+    if (layer.w13.bits != layer.w2.bits) return "both GEMMs must have the same bits";
+    const int32_t outputs = layer.intermediate_size * (layer.gated ? 2 : 1);
+    if (layer.w13.outputs != outputs || layer.intermediate_size % 64 != 0) {
+        return "the intermediate size must be a multiple of 64 that fits the first GEMM";
+    }
+    if (layer.w13.inputs < layer.hidden_size || layer.w2.outputs < layer.hidden_size) {
+        return "the padded hidden size is smaller than the hidden size";
+    }
+    const Problem widest = {device, compute_type(hidden_type), layer.w13.bits, INT32_MAX};
+    return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
+}
+
+size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k) noexcept {
+    return divide(layer, max_tokens, max_top_k).total;
+}
+
+int prepare() noexcept {
+    for (const Row& row : rows()) {
+        const int status =
+            cudaFuncSetAttribute(reinterpret_cast<const void*>(row.kernel),
+                                 cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
+        if (status != cudaSuccess) return status;
+    }
+    for (const void* kernel : {route_kernel(), stage_kernel(), combine_kernel()}) {
+        cudaFuncAttributes attributes = {};  // asking loads the kernel
+        const int status = cudaFuncGetAttributes(&attributes, kernel);
+        if (status != cudaSuccess) return status;
+    }
+    return cudaSuccess;
+}
+
+int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
+              void* stream) noexcept {
+    if (run.tokens == 0 || run.top_k == 0) return cudaSuccess;
+    const Row* row = choose(describe(device, layer, run));
+    if (row == nullptr) return cudaErrorNoKernelImageForDevice;
+    const Steps steps = {device,
+                         layer,
+                         run,
+                         *row,
+                         static_cast<uint8_t*>(workspace),
+                         divide(layer, run.tokens, run.top_k),
+                         stream};
+    Hidden hidden = {};
+    int status = stage_hidden(steps, hidden);
+    if (status == cudaSuccess) status = route(steps);
+    if (status == cudaSuccess) status = gemm_1(steps, hidden);
+    if (status == cudaSuccess) status = gemm_2(steps);
+    if (status == cudaSuccess) status = combine(steps);
+    return status;
+}
+
+}  // namespace mmoe::cuda

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared memory by its 32-bit address.
+#pragma once
+
+#include <cstdint>
+
+namespace mmoe::cuda::ptx {
+
+__device__ __forceinline__ uint32_t shared_address(const void* pointer) {
+    return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+__device__ __forceinline__ uint32_t ld_shared_32(uint32_t address) {
+    uint32_t value;
+    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(value) : "r"(address));
+    return value;
+}
+
+__device__ __forceinline__ uint2 ld_shared_64(uint32_t address) {
+    uint2 value;
+    asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];" : "=r"(value.x), "=r"(value.y) : "r"(address));
+    return value;
+}
+
+// Two 8 x 8 matrices of 16-bit elements; lanes 0..15 give the addresses of their rows.
+__device__ __forceinline__ void ldmatrix_x2(uint32_t (&fragment)[2], uint32_t row_address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(fragment[0]), "=r"(fragment[1])
+                 : "r"(row_address));
+}
+
+}  // namespace mmoe::cuda::ptx

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What routing leaves in the workspace for the GEMMs and the combine.
+//
+// A slot is one (token, chosen expert) pair: slot = token * top_k + j. Valid slots are sorted by
+// expert, in rising order inside an expert; a slot's place in that order is its row in the
+// intermediate and in the slot results. A tile is up to `tile_tokens` rows of one expert.
+#pragma once
+
+#include <cstdint>
+
+namespace mmoe::cuda {
+
+struct Routing {
+    int32_t* ticket;       // [1] blocks that are done; 0 between runs
+    int32_t* tile_count;   // [1]
+    int32_t* row_begin;    // [E + 1] first row of each expert
+    int32_t* first_tile;   // [E] its first tile
+    int32_t* tile_expert;  // [tiles] expert of each tile
+    int32_t* row_slot;     // [slots] slot of each row
+    int32_t* slot_row;     // [slots] row of each slot; -1: skipped
+};
+
+struct RouteArgs {
+    Routing routing;
+    const int32_t* expert_ids;  // [slots]
+    const int32_t* expert_map;  // [map_size] or null
+    int64_t map_size;
+    int32_t slot_count;
+    int32_t expert_count;
+    int32_t first_expert;
+    int32_t global_expert_count;
+    int32_t tile_tokens;
+    int32_t* skipped;  // or null
+};
+
+// One block an expert. Returns a cudaError_t, as every launch here.
+int launch_route(const RouteArgs& args, void* stream) noexcept;
+const void* route_kernel() noexcept;
+
+}  // namespace mmoe::cuda

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// How rows of the table are made from tiles.
+#pragma once
+
+#include <type_traits>
+
+#include "cuda/launch.h"
+#include "cuda/moe_gemm.h"
+
+namespace mmoe::cuda {
+
+// Most mean tokens of an expert that a tile is meant for. Routing is uneven: a tile that is just
+// as wide as the mean would leave every second expert with a second, almost empty tile.
+constexpr int32_t most_mean_tokens(int tile_tokens) noexcept {
+    return tile_tokens >= 64 ? INT32_MAX : tile_tokens * 5 / 8;
+}
+
+template <class Number, int kBits, int kTokens>
+const char* refuse_general(const Problem& problem) {
+    constexpr Element kType = std::is_same_v<Number, Bf16> ? Element::kBf16 : Element::kF16;
+    using Plan = SharedPlan<Tile<Number, kBits, kTokens>>;
+    if (problem.device.compute_capability < 80) return "needs compute capability 8.0";
+    if (problem.device.shared_memory_bytes < Plan::kTotal) return "needs more shared memory";
+    if (problem.compute_type != kType) return "multiplies another activation type";
+    if (problem.bits != kBits) return "multiplies another number of bits";
+    if (problem.mean_tokens > most_mean_tokens(kTokens)) return "its tile is too narrow";
+    return nullptr;
+}
+
+template <class Number, int kBits, int kTokens>
+constexpr Row general_row(const char* name) noexcept {
+    using RowTile = Tile<Number, kBits, kTokens>;
+    return {name,
+            &refuse_general<Number, kBits, kTokens>,
+            kTokens,
+            RowTile::kThreads,
+            SharedPlan<RowTile>::kTotal,
+            RowTile::kBlocks,
+            &moe_gemm<RowTile>};
+}
+
+std::span<const Row> rows_bf16() noexcept;
+std::span<const Row> rows_f16() noexcept;
+
+}  // namespace mmoe::cuda

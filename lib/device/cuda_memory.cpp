@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Contexts are switched with driver functions, because the caller's need not be a device's primary
+// one; memory and copies go through the runtime, which uses whatever context is current.
+#include "device/cuda_memory.h"
+
+#include <cuda.h>
+#include <cuda_runtime.h>
+
+#include <algorithm>
+
+namespace mmoe {
+namespace {
+
+constexpr size_t kDeviceAlignmentBytes = 256;
+
+// Driver functions come from the runtime's own copy of the driver's table, so that the library
+// needs no libcuda to load.
+template <class Function>
+Result<Function*> driver_function(const char* name) {
+    void* entry = nullptr;
+    cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+    constexpr unsigned kVersion = 12000;  // all functions used here are older
+    const cudaError_t error =
+        cudaGetDriverEntryPointByVersion(name, &entry, kVersion, cudaEnableDefault, &found);
+    if (error == cudaSuccess && found == cudaDriverEntryPointSuccess && entry != nullptr) {
+        return reinterpret_cast<Function*>(entry);
+    }
+    return Status::error(Code::kDriverTooOld, "the CUDA driver has no function %s", name)
+        .with_cuda_error(error);
+}
+
+struct Driver {
+    decltype(cuCtxGetCurrent)* get_current;
+    decltype(cuCtxSetCurrent)* set_current;
+    decltype(cuStreamGetCtx)* context_of_stream;
+};
+
+Result<Driver> load_driver() {
+    Driver driver = {};
+    TRY(driver.get_current, driver_function<decltype(cuCtxGetCurrent)>("cuCtxGetCurrent"));
+    TRY(driver.set_current, driver_function<decltype(cuCtxSetCurrent)>("cuCtxSetCurrent"));
+    TRY(driver.context_of_stream, driver_function<decltype(cuStreamGetCtx)>("cuStreamGetCtx"));
+    return driver;
+}
+
+Result<Driver>& driver() {
+    static Result<Driver> loaded = load_driver();
+    return loaded;
+}
+
+Status driver_status(CUresult error, const char* what) {
+    if (error == CUDA_SUCCESS) return {};
+    return Status::error(Code::kDevice, "%s: CUDA driver error %d", what, static_cast<int>(error))
+        .with_cuda_error(error);
+}
+
+// NULL and the two handles that CUDA reserves have no context of their own.
+bool is_default_stream(void* stream) noexcept {
+    return stream == nullptr || stream == cudaStreamLegacy || stream == cudaStreamPerThread;
+}
+
+}  // namespace
+
+Status cuda_status(int error, const char* what) {
+    if (error == cudaSuccess) return {};
+    const auto value = static_cast<cudaError_t>(error);
+    const Code code = value == cudaErrorMemoryAllocation ? Code::kDeviceMemory : Code::kDevice;
+    return Status::error(code, "%s: %s", what, cudaGetErrorString(value)).with_cuda_error(error);
+}
+
+Result<CudaScope> CudaScope::enter(int32_t device, void* stream) {
+    Result<Driver>& loaded = driver();
+    if (!loaded.ok()) return loaded.status();
+    const Driver& functions = loaded.value();
+    CUcontext saved = nullptr;
+    TRY(driver_status(functions.get_current(&saved), "current context"));
+    CudaScope scope(saved);
+    if (is_default_stream(stream)) {
+        TRY(cuda_status(cudaSetDevice(device), "device"));
+        return scope;
+    }
+    CUcontext own = nullptr;
+    TRY(driver_status(functions.context_of_stream(static_cast<CUstream>(stream), &own), "stream"));
+    TRY(driver_status(functions.set_current(own), "the stream's context"));
+    return scope;
+}
+
+CudaScope::~CudaScope() {
+    if (active_) driver().value().set_current(static_cast<CUcontext>(saved_));
+}
+
+Result<DeviceBuffer> DeviceBuffer::create(int32_t device,
+                                          std::shared_ptr<const Allocator> allocator,
+                                          uint64_t size_bytes, const char* what) {
+    TRY(const CudaScope scope, CudaScope::enter(device, nullptr));
+    DeviceBuffer buffer;
+    buffer.device_ = device;
+    const uint64_t wanted = std::max<uint64_t>(size_bytes, 1);
+    if (allocator != nullptr) {
+        buffer.data_ = allocator->allocate(wanted, kDeviceAlignmentBytes);
+    } else if (cudaMalloc(&buffer.data_, wanted) != cudaSuccess) {
+        buffer.data_ = nullptr;
+        cudaGetLastError();  // the status says it; the runtime's sticky copy is not for others
+    }
+    if (buffer.data_ == nullptr) {
+        return Status::error(Code::kDeviceMemory, "%s: no %llu bytes of device memory", what,
+                             static_cast<unsigned long long>(size_bytes));
+    }
+    buffer.allocator_ = std::move(allocator);
+    buffer.size_bytes_ = size_bytes;
+    return buffer;
+}
+
+DeviceBuffer::~DeviceBuffer() {
+    if (data_ == nullptr) return;
+    const Result<CudaScope> scope = CudaScope::enter(device_, nullptr);
+    if (allocator_ != nullptr) {
+        allocator_->release(data_, std::max<uint64_t>(size_bytes_, 1));
+    } else {
+        cudaFree(data_);
+    }
+}
+
+Status copy_to_device(void* device_memory, const void* host, uint64_t size_bytes) {
+    return cuda_status(cudaMemcpy(device_memory, host, size_bytes, cudaMemcpyHostToDevice),
+                       "copy to the device");
+}
+
+Status copy_to_host(void* host, const void* device_memory, uint64_t size_bytes) {
+    return cuda_status(cudaMemcpy(host, device_memory, size_bytes, cudaMemcpyDeviceToHost),
+                       "copy from the device");
+}
+
+Status fill_device(void* device_memory, uint8_t value, uint64_t size_bytes) {
+    TRY(cuda_status(cudaMemset(device_memory, value, size_bytes), "fill device memory"));
+    return cuda_status(cudaStreamSynchronize(nullptr), "fill device memory");
+}
+
+}  // namespace mmoe

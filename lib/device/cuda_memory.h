@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Device memory, and whose CUDA context is current. This header needs no toolkit; without one,
+// cuda_memory_none.cpp answers instead of cuda_memory.cpp that the build has no CUDA backend.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+namespace mmoe {
+
+// A cudaError_t as a Status; `what` names the call.
+Status cuda_status(int error, const char* what);
+
+// While it lives, the context of a stream, or the primary context of a device, is current on this
+// thread; then the caller's is again, whichever it was.
+class CudaScope {
+  public:
+    // `stream`: a cudaStream_t, or null for the device's default stream.
+    static Result<CudaScope> enter(int32_t device, void* stream);
+    CudaScope(CudaScope&& other) noexcept
+        : saved_(other.saved_), active_(std::exchange(other.active_, false)) {}
+    CudaScope& operator=(CudaScope&&) = delete;
+    ~CudaScope();
+
+  private:
+    explicit CudaScope(void* saved) noexcept : saved_(saved), active_(true) {}
+    void* saved_;  // CUcontext or null
+    bool active_;
+};
+
+// Owns device memory, aligned to 256 bytes. Move-only.
+class DeviceBuffer {
+  public:
+    DeviceBuffer() noexcept = default;
+    // From the caller's device allocator, or cudaMalloc where `allocator` is null. `what` names the
+    // thing in the error sentence. Contents are undefined.
+    static Result<DeviceBuffer> create(int32_t device, std::shared_ptr<const Allocator> allocator,
+                                       uint64_t size_bytes, const char* what);
+    DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
+    DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+        DeviceBuffer moved(std::move(other));
+        swap(moved);
+        return *this;
+    }
+    ~DeviceBuffer();
+
+    [[nodiscard]] uint8_t* data() const noexcept { return static_cast<uint8_t*>(data_); }
+    [[nodiscard]] uint64_t size_bytes() const noexcept { return size_bytes_; }
+
+  private:
+    void swap(DeviceBuffer& other) noexcept {
+        std::swap(device_, other.device_);
+        std::swap(allocator_, other.allocator_);
+        std::swap(data_, other.data_);
+        std::swap(size_bytes_, other.size_bytes_);
+    }
+    int32_t device_ = 0;
+    std::shared_ptr<const Allocator> allocator_;
+    void* data_ = nullptr;
+    uint64_t size_bytes_ = 0;
+};
+
+// Copies and fills that have ended when they return. A scope of the device is entered.
+Status copy_to_device(void* device_memory, const void* host, uint64_t size_bytes);
+Status copy_to_host(void* host, const void* device_memory, uint64_t size_bytes);
+Status fill_device(void* device_memory, uint8_t value, uint64_t size_bytes);
+
+}  // namespace mmoe

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// device/cuda_memory.h in a build without the CUDA toolkit.
+#include "device/cuda_memory.h"
+
+namespace mmoe {
+namespace {
+
+Status no_backend() {
+    return Status::error(Code::kNoDevice, "this build of the library has no CUDA backend");
+}
+
+}  // namespace
+
+Status cuda_status(int /*error*/, const char* /*what*/) {
+    return no_backend();
+}
+Result<CudaScope> CudaScope::enter(int32_t /*device*/, void* /*stream*/) {
+    return no_backend();
+}
+CudaScope::~CudaScope() = default;
+Result<DeviceBuffer> DeviceBuffer::create(int32_t /*device*/,
+                                          std::shared_ptr<const Allocator> /*allocator*/,
+                                          uint64_t /*size_bytes*/, const char* /*what*/) {
+    return no_backend();
+}
+DeviceBuffer::~DeviceBuffer() = default;
+Status copy_to_device(void* /*device_memory*/, const void* /*host*/, uint64_t /*size_bytes*/) {
+    return no_backend();
+}
+Status copy_to_host(void* /*host*/, const void* /*device_memory*/, uint64_t /*size_bytes*/) {
+    return no_backend();
+}
+Status fill_device(void* /*device_memory*/, uint8_t /*value*/, uint64_t /*size_bytes*/) {
+    return no_backend();
+}
+
+}  // namespace mmoe

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA kernels against plain loops in double: every row, every feature of the contract,
+// unfriendly shapes; the same bits eagerly, again and in a replayed graph.
+#include <cuda_runtime.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "cmocka_cpp.h"
+#include "layer_case.h"
+
+namespace {
+
+using namespace mmoe;
+using namespace mmoe::test;
+using cuda::Activation;
+using cuda::Element;
+using layout::ScaleType;
+
+// 16-bit hidden states, intermediates, slot results and outputs, each rounded once: 2^-9 a step
+// for bf16, a little more than vLLM's Marlin has.
+constexpr double kTolerance = 5e-3;
+
+const LayerCase kCases[] = {
+    {.name = "one token", .tokens = 1},
+    {.name = "tokens end mid-tile", .tokens = 67, .experts = 3},
+    {.name = "tile of 16", .tokens = 40, .experts = 8, .top_k = 2},
+    {.name = "tile of 32", .tokens = 75, .experts = 8, .top_k = 2},
+    {.name = "tile of 64", .tokens = 300, .experts = 8, .top_k = 2},
+    {.name = "all on one expert", .tokens = 90, .routing = Routing::kOneExpert},
+    {.name = "some skipped", .tokens = 33, .routing = Routing::kSkipSome},
+    {.name = "all skipped", .tokens = 5, .routing = Routing::kAllSkipped},
+    {.name = "expert map", .tokens = 33, .routing = Routing::kMapped},
+    {.name = "a rank's experts", .tokens = 33, .experts = 8, .first_expert = 2, .local_experts = 3},
+    {.name = "many experts",
+     .tokens = 9,
+     .experts = 896,
+     .top_k = 16,
+     .hidden = 64,
+     .intermediate = 64,
+     .group = 32},
+    {.name = "group 16", .tokens = 20, .group = 16},
+    {.name = "group 32", .tokens = 20, .group = 32},
+    {.name = "group 48", .tokens = 20, .hidden = 288, .intermediate = 192, .group = 48},
+    {.name = "group 128", .tokens = 20, .group = 128},
+    {.name = "channelwise", .tokens = 20, .group = 0},
+    {.name = "channelwise symmetric", .tokens = 20, .group = 0, .asymmetric = false},
+    {.name = "symmetric", .tokens = 20, .asymmetric = false},
+    {.name = "group as wide as I", .tokens = 20, .intermediate = 64, .group = 64},
+    {.name = "I padded", .tokens = 20, .hidden = 320, .intermediate = 96, .group = 32},
+    {.name = "H padded", .tokens = 20, .hidden = 176, .intermediate = 80, .group = 16},
+    {.name = "H odd", .tokens = 20, .hidden = 100, .intermediate = 64, .group = 0},
+    {.name = "int8 bf16", .tokens = 20, .bits = 8},
+    {.name = "int8 bf16 symmetric", .tokens = 70, .bits = 8, .asymmetric = false},
+    {.name = "int8 bf16 tile of 64", .tokens = 300, .bits = 8},
+    {.name = "int8 f16",
+     .tokens = 20,
+     .bits = 8,
+     .hidden_type = Element::kF16,
+     .output_type = Element::kF16,
+     .scale_type = ScaleType::kF16},
+    {.name = "int8 f16 tile of 64",
+     .tokens = 300,
+     .bits = 8,
+     .hidden_type = Element::kF16,
+     .output_type = Element::kF16},
+    {.name = "f16",
+     .tokens = 20,
+     .hidden_type = Element::kF16,
+     .output_type = Element::kF16,
+     .scale_type = ScaleType::kF16},
+    {.name = "f16 one token",
+     .tokens = 1,
+     .hidden_type = Element::kF16,
+     .output_type = Element::kF32},
+    {.name = "f16 tile of 64",
+     .tokens = 300,
+     .hidden_type = Element::kF16,
+     .output_type = Element::kF16},
+    {.name = "f32 in, f32 out, f32 scales",
+     .tokens = 20,
+     .hidden_type = Element::kF32,
+     .output_type = Element::kF32,
+     .scale_type = ScaleType::kF32},
+    {.name = "gelu", .tokens = 20, .activation = Activation::kGelu},
+    {.name = "gelu tanh", .tokens = 20, .activation = Activation::kGeluTanh},
+    {.name = "relu2, not gated", .tokens = 20, .activation = Activation::kRelu2, .gated = false},
+    {.name = "not gated, odd tile count", .tokens = 20, .intermediate = 192, .gated = false},
+    {.name = "swigluoai, clamped, biases",
+     .tokens = 20,
+     .alpha = 1.702F,
+     .beta = 1.0F,
+     .limit = 0.7F,
+     .bias = true},
+    {.name = "router weight on input",
+     .tokens = 20,
+     .top_k = 1,
+     .bias = true,
+     .weight_on_input = true},
+    {.name = "column blocks", .tokens = 20, .column_blocks = true},
+    {.name = "activation order", .tokens = 20, .hidden_order = true},
+    {.name = "strided hidden states", .tokens = 20, .hidden_padding = 8},
+    {.name = "misaligned hidden states", .tokens = 20, .hidden_padding = 3},
+};
+
+void check(int status, const char* what) {
+    if (status == cudaSuccess) return;
+    fail_msg("%s: %s", what, cudaGetErrorString(static_cast<cudaError_t>(status)));
+}
+
+// Device memory of one case, freed with it.
+class DeviceArena {
+  public:
+    ~DeviceArena() {
+        for (void* block : blocks_) cudaFree(block);
+    }
+    void* take(size_t bytes, int fill) {
+        void* block = nullptr;
+        check(cudaMalloc(&block, bytes + 1), "cudaMalloc");
+        check(cudaMemset(block, fill, bytes), "cudaMemset");
+        blocks_.push_back(block);
+        return block;
+    }
+    template <class T>
+    T* upload(const std::vector<T>& data) {
+        if (data.empty()) return nullptr;
+        void* block = take(data.size() * sizeof(T), 0);
+        check(cudaMemcpy(block, data.data(), data.size() * sizeof(T), cudaMemcpyHostToDevice),
+              "upload");
+        return static_cast<T*>(block);
+    }
+
+  private:
+    std::vector<void*> blocks_;
+};
+
+cuda::Device current_device() {
+    int index = 0;
+    cudaDeviceProp properties = {};
+    check(cudaGetDevice(&index), "cudaGetDevice");
+    check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+    return {properties.multiProcessorCount, 10 * properties.major + properties.minor,
+            static_cast<int32_t>(properties.sharedMemPerBlockOptin)};
+}
+
+cuda::Matrix upload(DeviceArena& arena, const TestMatrix& host) {
+    cuda::Matrix matrix = host.shape;
+    matrix.codes = arena.upload(host.codes);
+    matrix.scales = arena.upload(host.scales);
+    matrix.zero_points = arena.upload(host.zero_points);
+    matrix.bias = arena.upload(host.bias);
+    return matrix;
+}
+
+// A case on the device, ready to run.
+struct Loaded {
+    DeviceArena arena;
+    cuda::Device device;
+    cuda::Layer layer;
+    cuda::Run run;
+    void* workspace = nullptr;
+    size_t output_bytes = 0;
+
+    Loaded(const LayerCase& test, const TestLayer& host) : device(current_device()) {
+        layer = host.layer;
+        layer.w13 = upload(arena, host.w13);
+        layer.w2 = upload(arena, host.w2);
+        layer.hidden_order = arena.upload(host.hidden_order);
+        run.tokens = test.tokens;
+        run.top_k = test.top_k;
+        run.hidden_type = test.hidden_type;
+        run.output_type = test.output_type;
+        run.hidden = arena.upload(host.hidden);
+        run.hidden_stride = host.hidden_stride;
+        run.expert_ids = arena.upload(host.ids);
+        run.expert_weights = arena.upload(host.weights);
+        run.expert_map = arena.upload(host.expert_map);
+        run.map_size = static_cast<int64_t>(host.expert_map.size());
+        output_bytes = host.expected.size() * (test.output_type == Element::kF32 ? 4 : 2);
+        run.output = arena.take(output_bytes, 0xFF);
+        run.output_stride = test.hidden;
+        run.skipped = static_cast<int32_t*>(arena.take(4, 0));
+        const size_t bytes = cuda::workspace_bytes(layer, test.tokens, test.top_k);
+        workspace = arena.take(bytes, 0);
+    }
+    void enqueue(cudaStream_t stream) {
+        check(cudaMemsetAsync(run.output, 0xFF, output_bytes, stream), "poison");
+        check(cuda::run_layer(device, layer, run, workspace, stream), "run_layer");
+    }
+    std::vector<uint8_t> output(cudaStream_t stream) const {
+        check(cudaStreamSynchronize(stream), "synchronise");
+        std::vector<uint8_t> bytes(output_bytes);
+        check(cudaMemcpy(bytes.data(), run.output, output_bytes, cudaMemcpyDeviceToHost), "read");
+        return bytes;
+    }
+};
+
+void replay_gives_same_bits(Loaded& loaded, cudaStream_t stream, int replays,
+                            const std::vector<uint8_t>& expected, const char* name) {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "begin capture");
+    loaded.enqueue(stream);
+    check(cudaStreamEndCapture(stream, &graph), "end capture");
+    check(cudaGraphInstantiate(&executable, graph, 0), "instantiate");
+    for (int replay = 0; replay < replays; ++replay) {
+        check(cudaGraphLaunch(executable, stream), "launch");
+        if (replay % 100 != 0 && replay + 1 != replays) continue;
+        if (loaded.output(stream) != expected) fail_msg("%s: replay %d differs", name, replay);
+    }
+    cudaGraphExecDestroy(executable);
+    cudaGraphDestroy(graph);
+}
+
+void run_case(const LayerCase& test, cudaStream_t stream, int replays) {
+    const TestLayer host = make_layer(test);
+    Loaded loaded(test, host);
+    const char* reason =
+        cuda::refuse(loaded.device, loaded.layer, test.hidden_type, test.output_type);
+    if (reason != nullptr) fail_msg("%s: refused: %s", test.name, reason);
+    loaded.enqueue(stream);
+    const std::vector<uint8_t> first = loaded.output(stream);
+    const double error = relative_error(test, first, host.expected);
+    print_message("%-32s %.2e\n", test.name, error);
+    if (!(error <= kTolerance)) fail_msg("%s: relative error %.2e", test.name, error);
+    loaded.enqueue(stream);
+    if (loaded.output(stream) != first) fail_msg("%s: second run differs", test.name);
+    replay_gives_same_bits(loaded, stream, replays, first, test.name);
+    int32_t skipped = 0;
+    check(cudaMemcpy(&skipped, loaded.run.skipped, 4, cudaMemcpyDeviceToHost), "read flag");
+    assert_int_equal(skipped, host.out_of_range ? 1 : 0);
+}
+
+// MMOE_GPU_FILTER names the cases to run, for runs under compute-sanitizer.
+bool wanted(const LayerCase& test) {
+    const char* filter = std::getenv("MMOE_GPU_FILTER");
+    return filter == nullptr || std::strstr(filter, test.name) != nullptr;
+}
+
+void cases_match_the_oracle(void**) {
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreate(&stream), "stream");
+    for (const LayerCase& test : kCases) {
+        if (wanted(test)) run_case(test, stream, 3);
+    }
+    cudaStreamDestroy(stream);
+}
+
+void thousand_replays_give_the_same_bits(void**) {
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreate(&stream), "stream");
+    run_case(kCases[1], stream, 1000);
+    cudaStreamDestroy(stream);
+}
+
+// Several layers, streams and workspaces at a time do not disturb each other.
+void streams_run_side_by_side(void**) {
+    constexpr int kStreams = 4;
+    const LayerCase& test = kCases[4];
+    const TestLayer host = make_layer(test);
+    std::vector<std::unique_ptr<Loaded>> loaded;
+    std::vector<cudaStream_t> streams(kStreams);
+    for (cudaStream_t& stream : streams) {
+        check(cudaStreamCreate(&stream), "stream");
+        loaded.push_back(std::make_unique<Loaded>(test, host));
+    }
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        for (size_t i = 0; i < kStreams; ++i) loaded[i]->enqueue(streams[i]);
+    }
+    const std::vector<uint8_t> first = loaded[0]->output(streams[0]);
+    assert_true(relative_error(test, first, host.expected) <= kTolerance);
+    for (size_t i = 1; i < kStreams; ++i) assert_true(loaded[i]->output(streams[i]) == first);
+    for (cudaStream_t stream : streams) cudaStreamDestroy(stream);
+}
+
+void no_tokens_is_no_work(void**) {
+    const LayerCase& test = kCases[0];
+    Loaded loaded(test, make_layer(test));
+    loaded.run.tokens = 0;
+    assert_int_equal(cuda::run_layer(loaded.device, loaded.layer, loaded.run, nullptr, nullptr), 0);
+}
+
+}  // namespace
+
+int main() {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess || count == 0) {
+        std::printf("skipped: no CUDA device (%s)\n", cudaGetErrorString(status));
+        return 77;  // CTest's SKIP_RETURN_CODE
+    }
+    if (const int prepared = cuda::prepare(); prepared != cudaSuccess) {
+        std::printf("prepare: %s\n", cudaGetErrorString(static_cast<cudaError_t>(prepared)));
+        return 1;
+    }
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(cases_match_the_oracle),
+        cmocka_unit_test(thousand_replays_give_the_same_bits),
+        cmocka_unit_test(streams_run_side_by_side),
+        cmocka_unit_test(no_tokens_is_no_work),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
