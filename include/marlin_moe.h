@@ -1088,7 +1088,7 @@ enum {
     MMOE_PRECISION_DEFAULT = 0, /**< 16-bit activations or better: no worse than 1e-4 relative
                                      L2 on the CPU before the output is rounded; 3e-4 where
                                      single hidden values are 20 times as large as the rest. */
-    MMOE_PRECISION_EXACT = 1    /**< fp32 activations and products; 1e-5. */
+    MMOE_PRECISION_EXACT = 1    /**< fp32 activations and products; 1e-5. CPU only. */
 };
 
 /** Options of mmoe_executor_create() and mmoe_executor_plan(). */
