@@ -104,7 +104,7 @@ type QuantFields struct {
 	Asymmetric    bool
 	ZeroPointForm int32
 	Order         int32
-	ScaleType     DType // 0: as the tensors say
+	ScaleType     DType // 0: as a checkpoint's tensors say, else bf16
 }
 
 // QuantConfig says how weights were quantised.

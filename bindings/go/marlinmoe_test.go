@@ -35,7 +35,8 @@ func fatal(t testing.TB, err error) {
 // tinyBundle has two experts: all weights are 1/64 in the first and 2/64 in the second.
 func tinyBundle(t testing.TB, context *marlinmoe.Context) *marlinmoe.Bundle {
 	t.Helper()
-	config, err := marlinmoe.NewQuantConfig(marlinmoe.QuantFields{Bits: 4, GroupSize: 32})
+	config, err := marlinmoe.NewQuantConfig(
+		marlinmoe.QuantFields{Bits: 4, GroupSize: 32, ScaleType: marlinmoe.TypeF32})
 	fatal(t, err)
 	defer config.Close()
 	layer := marlinmoe.Layer{Experts: 2, HiddenSize: hidden, IntermediateSize: inner}

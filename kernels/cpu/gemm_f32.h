@@ -37,15 +37,16 @@ struct GemmF32 {
             const uint8_t* words_at = pass.tiles + tile * kTileBytes;
             const int64_t input = tile * kTileInputs;
             fetch_tile<Vectors * V::kWidth * 4>(pass, tile);
+            typename V::I32 words[Vectors];
+            MMOE_UNROLL
+            for (int v = 0; v < Vectors; ++v) {
+                words[v] = V::xor_i(V::load_i(words_at + v * V::kWidth * 4), top_bits);
+            }
             MMOE_UNROLL
             for (int k = 0; k < kTileInputs; ++k) {
                 F32 codes[Vectors];
                 MMOE_UNROLL
-                for (int v = 0; v < Vectors; ++v) {
-                    // Loaded again for every input: registers are for sums.
-                    const typename V::I32 words = V::load_i(words_at + v * V::kWidth * 4);
-                    codes[v] = code(V::xor_i(words, top_bits), k);
-                }
+                for (int v = 0; v < Vectors; ++v) codes[v] = code(words[v], k);
                 MMOE_UNROLL
                 for (int t = 0; t < Tokens; ++t) {
                     const F32 x = V::set(pass.x[t][input + k]);

@@ -126,18 +126,17 @@ struct Elementwise {
     void (*store)(Element type, int64_t count, const float* sums, void* out);
 };
 
-// The codes of one record, from rows of dense codes as unpack/canonical.h has them. Fastest with
-// kPackRows rows at a time, group after group: as many streams are read, and lines are written
-// whole.
-inline constexpr int64_t kPackRows = 16;
+// The codes of consecutive records, from rows of dense codes as unpack/canonical.h has them.
 struct PackTilesArgs {
     int bits;               // 4 or 8
-    int64_t tiles;          // words of every row
+    int64_t records;        // groups, one after another in every row
+    int64_t record_bytes;   // from the tiles of one record to those of the next
+    int64_t tiles;          // of one record: words of every row
     int64_t rows;           // outputs: lanes first_lane .. first_lane + rows - 1 are written
-    const uint32_t* codes;  // [rows, row_words], the first `tiles` words of each are read
+    const uint32_t* codes;  // [rows, row_words], the first records * tiles words of each are read
     int64_t row_words;
     int first_lane;       // a multiple of 16
-    uint8_t* tile_bytes;  // [tiles] tiles; fastest 64-byte aligned
+    uint8_t* tile_bytes;  // [tiles] tiles of the first record; fastest 64-byte aligned
 };
 using PackTiles = void (*)(const PackTilesArgs& args);
 

@@ -57,36 +57,55 @@ inline void transpose_eight_rows(const uint32_t* dense, int64_t row_words, __m25
     tiles[3] = _mm256_unpackhi_epi64(high01, high23);
 }
 
+// Past the cache if `aligned`, which the instruction needs.
+inline void store_past_cache(__m256i* to, __m256i words, bool aligned) {
+    if (aligned) {
+        _mm256_stream_si256(to, words);
+    } else {
+        _mm256_storeu_si256(to, words);
+    }
+}
+
 // Sixteen rows of four tiles.
 template <int Bits>
-inline void pack_sixteen_rows(const uint32_t* dense, int64_t row_words, uint8_t* lanes) {
+inline void pack_sixteen_rows(const uint32_t* dense, int64_t row_words, uint8_t* lanes,
+                              bool aligned) {
     __m256i first[4];
     __m256i second[4];
     transpose_eight_rows<Bits>(dense, row_words, first);
     transpose_eight_rows<Bits>(dense + 8 * row_words, row_words, second);
     for (int tile = 0; tile < 4; ++tile) {
         auto* line = reinterpret_cast<__m256i*>(lanes + tile * layout::kTileBytes);
-        _mm256_stream_si256(line, first[tile]);
-        _mm256_stream_si256(line + 1, second[tile]);
+        store_past_cache(line, first[tile], aligned);
+        store_past_cache(line + 1, second[tile], aligned);
     }
 }
 
+// Sixteen rows at a time through all records: as many streams are read.
 template <int Bits>
 inline void pack_tiles_of(const PackTilesArgs& args) {
-    const bool aligned = reinterpret_cast<uintptr_t>(args.tile_bytes) % 32 == 0;
-    const int64_t whole_rows = aligned ? args.rows / 16 * 16 : 0;
+    const bool aligned =
+        (reinterpret_cast<uintptr_t>(args.tile_bytes) | static_cast<uintptr_t>(args.record_bytes)) %
+            32 ==
+        0;
+    const int64_t whole_rows = args.rows / 16 * 16;
     const int64_t whole_tiles = args.tiles / 4 * 4;
     for (int64_t row = 0; row < whole_rows; row += 16) {
-        const uint32_t* dense = args.codes + row * args.row_words;
-        uint8_t* lanes = args.tile_bytes + (args.first_lane + row) * 4;
-        for (int64_t tile = 0; tile < whole_tiles; tile += 4) {
-            pack_sixteen_rows<Bits>(dense + tile, args.row_words,
-                                    lanes + tile * layout::kTileBytes);
+        for (int64_t record = 0; record < args.records; ++record) {
+            const uint32_t* dense = args.codes + row * args.row_words + record * args.tiles;
+            uint8_t* lanes =
+                args.tile_bytes + record * args.record_bytes + (args.first_lane + row) * 4;
+            for (int64_t tile = 0; tile < whole_tiles; tile += 4) {
+                pack_sixteen_rows<Bits>(dense + tile, args.row_words,
+                                        lanes + tile * layout::kTileBytes, aligned);
+            }
+            pack_words(args, record, {row, row + 16, whole_tiles});
         }
     }
-    pack_words(args, 0, whole_rows, whole_tiles);
-    pack_words(args, whole_rows, args.rows, 0);
-    _mm_sfence();  // the stores above, too, precede what the caller does next
+    for (int64_t record = 0; record < args.records; ++record) {
+        pack_words(args, record, {whole_rows, args.rows, 0});
+    }
+    _mm_sfence();  // what went past the cache, too, precedes what the caller does next
 }
 
 }  // namespace

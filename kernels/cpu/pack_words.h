@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The codes of a record word by word: the plain form of pack_tiles(), and the remainders of the
+// The codes of records word by word: the plain form of pack_tiles(), and the remainders of the
 // vector forms.
 #pragma once
 
@@ -11,13 +11,17 @@
 namespace mmoe::cpu {
 namespace {
 
-// Tiles from first_tile on, of rows [first_row, end_row).
-inline void pack_words(const PackTilesArgs& args, int64_t first_row, int64_t end_row,
-                       int64_t first_tile) {
-    for (int64_t row = first_row; row < end_row; ++row) {
-        const uint32_t* dense = args.codes + row * args.row_words;
-        uint8_t* lane = args.tile_bytes + (args.first_lane + row) * 4;
-        for (int64_t tile = first_tile; tile < args.tiles; ++tile) {
+// What of one record a call packs: tiles from first_tile on, of rows [first_row, end_row).
+struct WordRange {
+    int64_t first_row, end_row, first_tile;
+};
+
+inline void pack_words(const PackTilesArgs& args, int64_t record, const WordRange& range) {
+    uint8_t* tiles = args.tile_bytes + record * args.record_bytes;
+    for (int64_t row = range.first_row; row < range.end_row; ++row) {
+        const uint32_t* dense = args.codes + row * args.row_words + record * args.tiles;
+        uint8_t* lane = tiles + (args.first_lane + row) * 4;
+        for (int64_t tile = range.first_tile; tile < args.tiles; ++tile) {
             const uint32_t word = layout::cpu_record_word(dense[tile], args.bits);
             std::memcpy(lane + tile * layout::kTileBytes, &word, sizeof word);
         }

@@ -29,7 +29,9 @@ void store(Element type, int64_t count, const float* sums, void* out) {
 }
 
 void pack_tiles(const PackTilesArgs& args) {
-    pack_words(args, 0, args.rows, 0);
+    for (int64_t record = 0; record < args.records; ++record) {
+        pack_words(args, record, {0, args.rows, 0});
+    }
 }
 
 }  // namespace mmoe::cpu::portable

@@ -26,6 +26,11 @@ Result<uint64_t> plan_workspace(const Context& context, const cuda::Layer& layer
     const char* reason = cuda::refuse(device_of(context), layer, element(options.hidden_type),
                                       element(options.output_type));
     if (reason != nullptr) return Status::error(Code::kUnsupported, "%s", reason);
+    if (options.precision == Precision::kExact) {
+        return Status::error(
+            Code::kUnsupported,
+            "precision: exact rows run on the CPU only; CUDA multiplies in 16 bits");
+    }
     if (options.max_tokens > kMostSlots / options.max_top_k) {
         return Status::error(Code::kUnsupported, "max_tokens x max_top_k: at most %lld",
                              static_cast<long long>(kMostSlots));
@@ -98,10 +103,13 @@ std::string explain_cuda_rows(const Context& context, const CudaStore& store,
     run.hidden_type = element(options.hidden_type);
     const cuda::Problem problem = cuda::describe(device_of(context), store.layer(), run);
     std::string text = "T = " + std::to_string(tokens) + " on " + context.cuda.name + "\n";
-    for (const cuda::Row& row : cuda::rows()) {
-        const char* reason = row.refuse(problem);
-        text += std::string(row.name) + ": " + (reason == nullptr ? "serves" : reason) + "\n";
-        if (reason == nullptr) break;
+    for (const char* gemm : {"gemm 1", "gemm 2"}) {
+        for (const cuda::Row& row : cuda::rows()) {
+            const char* reason = row.refuse(problem);
+            text += std::string(gemm) + ": " + row.name +
+                    (reason == nullptr ? "" : std::string(" passed over: ") + reason) + "\n";
+            if (reason == nullptr) break;
+        }
     }
     return text;
 }

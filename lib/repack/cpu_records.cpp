@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// In order, for each block that a strip touches and a few of its rows at a time: scales and zero
-// points lane by lane and codes word by word, by the kernels' own routine, record after record.
+// In order, for each block that a strip touches: scales and zero points lane by lane, then codes
+// word by word, by the kernels' own routine.
 //
 // A canonical word holds the codes of one tile and lane where groups start on words; where they
 // do not (a group size that no tile divides), each group is first cut out of its row.
@@ -49,49 +49,60 @@ class RecordPacker {
     RecordPacker(const CpuRecordPlan& plan, const Canonical& strip, uint8_t* records)
         : plan_(plan),
           strip_(strip),
+          groups_(plan.groups()),
           records_(records),
           pack_tiles_(cpu::pack_tiles(cpu::usable_tier())),
-          groups_start_on_words_(plan.groups() == 1 ||
-                                 plan.group_size % plan.inputs_per_tile() == 0) {
+          groups_start_on_words_(groups_ == 1 || plan.group_size % plan.inputs_per_tile() == 0) {
         if (!groups_start_on_words_) {
-            cut_.resize(static_cast<size_t>(cpu::kPackRows * plan.tiles_per_group()));
+            cut_.resize(static_cast<size_t>(layout::kLanes * plan.tiles_per_group()));
         }
     }
 
     void pack(const BlockRows& rows) {
-        for (int64_t group = 0; group < plan_.groups(); ++group) {
-            uint8_t* record = records_ + record_offset(plan_, rows.block, group);
-            pack_factors(rows, group, record);
-            pack_codes(rows, group, record + plan_.tile_offset_bytes());
+        for (int64_t group = 0; group < groups_; ++group) {
+            pack_factors(rows, group, records_ + record_offset(plan_, rows.block, group));
+        }
+        if (groups_start_on_words_) {
+            const int64_t row_words = strip_.words_per_row();
+            pack_codes(rows, 0, groups_, strip_.codes.data() + rows.strip_row * row_words,
+                       row_words);
+            return;
+        }
+        for (int64_t group = 0; group < groups_; ++group) {
+            pack_codes(rows, group, 1, cut_group(rows, group), plan_.tiles_per_group());
         }
     }
 
   private:
     void pack_factors(const BlockRows& rows, int64_t group, uint8_t* record) const noexcept {
+        const int64_t first = rows.strip_row * groups_ + group;
+        const float* scales = strip_.scales.data() + first;
         for (int64_t row = 0; row < rows.rows; ++row) {
-            const int64_t lane = rows.first_lane + row;
-            store_scale(plan_.scale_type, record, lane, strip_.scale(rows.strip_row + row, group));
-            if (plan_.asymmetric) {
-                record[plan_.zero_point_offset_bytes() + lane] =
-                    static_cast<uint8_t>(strip_.zero_point(rows.strip_row + row, group));
-            }
+            store_scale(plan_.scale_type, record, rows.first_lane + row, scales[row * groups_]);
+        }
+        if (!plan_.asymmetric) return;
+        uint8_t* lanes = record + plan_.zero_point_offset_bytes() + rows.first_lane;
+        for (int64_t row = 0; row < rows.rows; ++row) {
+            lanes[row] = strip_.zero_points.empty()
+                             ? static_cast<uint8_t>(1u << (plan_.bits - 1))
+                             : strip_.zero_points[static_cast<size_t>(first + row * groups_)];
         }
     }
 
-    void pack_codes(const BlockRows& rows, int64_t group, uint8_t* tiles) {
+    // Of `groups` groups from `first_group` on, whose codes start every row of `codes`.
+    void pack_codes(const BlockRows& rows, int64_t first_group, int64_t groups,
+                    const uint32_t* codes, int64_t row_words) const {
         cpu::PackTilesArgs args = {};
         args.bits = plan_.bits;
+        args.records = groups;
+        args.record_bytes = plan_.record_bytes();
         args.tiles = plan_.tiles_per_group();
         args.rows = rows.rows;
+        args.codes = codes;
+        args.row_words = row_words;
         args.first_lane = rows.first_lane;
-        args.tile_bytes = tiles;
-        if (groups_start_on_words_) {
-            args.row_words = strip_.words_per_row();
-            args.codes = strip_.codes.data() + rows.strip_row * args.row_words + group * args.tiles;
-        } else {
-            args.row_words = args.tiles;
-            args.codes = cut_group(rows, group);
-        }
+        args.tile_bytes =
+            records_ + record_offset(plan_, rows.block, first_group) + plan_.tile_offset_bytes();
         pack_tiles_(args);
     }
 
@@ -112,10 +123,11 @@ class RecordPacker {
 
     const CpuRecordPlan& plan_;
     const Canonical& strip_;
+    int64_t groups_;
     uint8_t* records_;
     cpu::PackTiles pack_tiles_;
     bool groups_start_on_words_;
-    std::vector<uint32_t> cut_;  // one group of a few rows
+    std::vector<uint32_t> cut_;  // one group of one block's rows
 };
 
 // One group of one lane, back to canonical places.
@@ -161,11 +173,7 @@ void pack_cpu_records(const CpuRecordPlan& plan, const Canonical& strip, int64_t
     RecordPacker packer(plan, strip, records.data());
     for (int64_t row = 0; row < strip.rows; row += per_block) {
         const layout::CpuLane lane = layout::cpu_lane(plan, first_row + row, up);
-        const int64_t end = std::min(per_block, strip.rows - row);
-        for (int64_t slab = 0; slab < end; slab += cpu::kPackRows) {
-            packer.pack({lane.block, lane.lane + static_cast<int>(slab), row + slab,
-                         std::min(cpu::kPackRows, end - slab)});
-        }
+        packer.pack({lane.block, lane.lane, row, std::min(per_block, strip.rows - row)});
     }
 }
 

@@ -157,9 +157,12 @@ class Bench {
         std::vector<std::unique_ptr<Unpacker>> unpackers;
         for (int i = 0; i < kMatrices; ++i) unpackers.push_back(unpacker(kSources[0], i));
         const auto bytes = static_cast<size_t>(plan.matrix_bytes());
-        std::vector<uint8_t> records(bytes * kMatrices);
+        auto records =
+            Buffer::create(std::make_shared<const Allocator>(), bytes * kMatrices, "records");
+        if (!records.ok()) throw std::bad_alloc();
         const auto of = [&](int matrix) {
-            return std::span(records).subspan(static_cast<size_t>(matrix) * bytes, bytes);
+            return records.value().as<uint8_t>().subspan(static_cast<size_t>(matrix) * bytes,
+                                                         bytes);
         };
         report("to CPU records", bits_, best_seconds([&](int matrix) {
                    Unpacker& from = *unpackers[static_cast<size_t>(matrix)];

@@ -3,17 +3,9 @@
 
 #include <immintrin.h>
 
+#include "cpu/unroll.h"
+
 namespace mmoe::bench {
-namespace {
-
-// Keeps a value alive without a store.
-template <class Value>
-void keep(Value value) {
-    asm volatile("" : : "v"(value));
-}
-
-}  // namespace
-
 __attribute__((target("avx2"))) void read_all(const uint8_t* memory, size_t bytes) {
     constexpr size_t kStep = 256;
     constexpr size_t kAhead = 2048;
@@ -27,7 +19,7 @@ __attribute__((target("avx2"))) void read_all(const uint8_t* memory, size_t byte
             sums[i] = _mm256_xor_si256(sums[i], _mm256_load_si256(from));
         }
     }
-    for (const __m256i sum : sums) keep(sum);
+    for (const __m256i sum : sums) asm volatile("" : : "x"(sum));  // or nothing would be read
 }
 
 __attribute__((target("avx512f,avx512bf16"))) void multiply_bf16(int64_t steps) {
@@ -37,10 +29,10 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply_bf16(int64_t steps) 
     for (int64_t step = 0; step < steps; ++step) {
         asm volatile("" : "+v"(bits));
         const auto ones = reinterpret_cast<__m512bh>(bits);
-#pragma GCC unroll 16
+        MMOE_UNROLL
         for (int i = 0; i < 16; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], ones, ones);
     }
-    for (const __m512 sum : sums) keep(sum);
+    for (const __m512 sum : sums) asm volatile("" : : "v"(sum));
 }
 
 }  // namespace mmoe::bench

@@ -169,14 +169,19 @@ void tiers_pack_the_same_tiles(void**) {
     }
     for (const TilesCase& c : kTilesCases) {
         for (const int bits : {4, 8}) {
-            const int64_t row_words = c.tiles + 3;
+            constexpr int64_t kRecords = 3;
+            const int64_t row_words = kRecords * c.tiles + 3;
+            const int64_t record_bytes = c.tiles * layout::kTileBytes + 192;
             std::vector<uint32_t> codes(static_cast<size_t>(c.rows * row_words));
             std::generate(codes.begin(), codes.end(), [&] { return uint32_t(random()); });
             const auto packed_by = [&](cpu::Tier tier) {
-                std::vector<uint8_t> bytes(static_cast<size_t>(c.tiles * layout::kTileBytes), 0xA5);
-                cpu::pack_tiles(tier)(
-                    {bits, c.tiles, c.rows, codes.data(), row_words, c.first_lane, bytes.data()});
-                return bytes;
+                const auto count = static_cast<size_t>(kRecords * record_bytes);
+                std::vector<uint8_t> memory(count + 128, 0xA5);
+                const auto address = reinterpret_cast<uintptr_t>(memory.data());
+                uint8_t* tiles = memory.data() + (64 - address % 64) + c.misaligned_bytes;
+                cpu::pack_tiles(tier)({bits, kRecords, record_bytes, c.tiles, c.rows, codes.data(),
+                                       row_words, c.first_lane, tiles});
+                return std::vector<uint8_t>(tiles, tiles + count);
             };
             const std::vector<uint8_t> plain = packed_by(cpu::Tier::kScalar);
             for (const auto tier : {cpu::Tier::kAvx2, cpu::Tier::kAvx512, cpu::Tier::kAvx512Bf16}) {

@@ -24,7 +24,7 @@ pub struct QuantFields {
     pub zero_point_form: ZeroPointForm,
     /// Activation order.
     pub order: Order,
-    /// `None`: as the tensors say.
+    /// `None`: as a checkpoint's tensors say, bf16 where they are given one by one.
     pub scale_dtype: Option<DType>,
 }
 

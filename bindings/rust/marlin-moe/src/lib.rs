@@ -13,7 +13,12 @@
 //!     let library = Library::load()?;
 //!     let cpu = ContextOptions { device: Some(DeviceKind::Cpu), ..Default::default() };
 //!     let context = Context::new(&library, cpu)?;
-//!     let fields = QuantFields { bits: 4, group_size: Some(32), ..Default::default() };
+//!     let fields = QuantFields {
+//!         bits: 4,
+//!         group_size: Some(32),
+//!         scale_dtype: Some(DType::F32),
+//!         ..Default::default()
+//!     };
 //!     let config = QuantConfig::new(&library, &fields)?;
 //!
 //!     // One expert with H = 64 and I = 32. All codes are 9, the zero point is 8, all scales are
