@@ -5,7 +5,7 @@
 #     examples/quickstart.sh [MMOE]      MMOE: a built tool, instead of building one
 set -euo pipefail
 
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+root="$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
 mmoe="${1:-}"
 
 build_tool() {

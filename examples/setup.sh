@@ -37,7 +37,7 @@ install_prefix() {  # package...
         return
     fi
     if ! sudo -n true 2>/dev/null; then
-        fail "missing packages, and no right to install them. Run: sudo $wanted"
+        fail "missing packages, and no right to install them. Run: sudo apt-get update && sudo $wanted"
     fi
     echo "sudo -n"
 }

@@ -326,7 +326,7 @@ typedef void (*mmoe_parallel_for_fn)(void* user, uint32_t task_count, mmoe_task_
 /** Options of mmoe_context_create(). */
 typedef struct mmoe_context_options {
     uint32_t struct_size;              /**< `sizeof(mmoe_context_options)`. */
-    mmoe_device_kind device_kind;      /**< 0: the best that this version runs layers on. */
+    mmoe_device_kind device_kind;      /**< 0: the CPU. */
     int32_t device_index;              /**< CUDA ordinal; 0 on the CPU. */
     uint32_t thread_count;             /**< CPU threads of one run, the caller's among them; 0: one
                                             a hardware thread that the process may use. */
@@ -355,8 +355,8 @@ typedef struct mmoe_context_options {
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member has no meaning; only one of two callbacks is set.
  * @retval MMOE_ERR_NO_DEVICE         The device does not exist or this build cannot use it.
  * @retval MMOE_ERR_DRIVER_TOO_OLD    As mmoe_device_count().
- * @retval MMOE_ERR_UNSUPPORTED       The processor lacks the tier that `cpu_tier` names, or this
- *                                    version does not run layers on the device.
+ * @retval MMOE_ERR_UNSUPPORTED       The processor lacks the tier that `cpu_tier` names, or a
+ *                                    CUDA device that no kernel serves.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The handle cannot be allocated.
  */
 MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_context** out,
@@ -1017,7 +1017,7 @@ MMOE_API void mmoe_load_destroy(mmoe_load* load);
  * @param error   NULL, or filled on failure; no part of a file is left behind.
  * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
  * @retval MMOE_ERR_STATE          The bundle is not sealed.
- * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts.
+ * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts, or is on a CUDA device.
  * @retval MMOE_ERR_BUSY           The bundle is being changed.
  * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
  * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
@@ -1049,7 +1049,8 @@ typedef struct mmoe_bundle_open_options {
  * @retval MMOE_ERR_TRUNCATED      The file is shorter than its header says.
  * @retval MMOE_ERR_BAD_DATA       It is not a saved bundle, or contradicts itself.
  * @retval MMOE_ERR_CHECKSUM       Its bytes are not those that were written.
- * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it: load the checkpoint again.
+ * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it (load the checkpoint again),
+ * or the context is on a CUDA device.
  * @retval MMOE_ERR_CANCELLED      The progress callback returned non-zero.
  * @retval MMOE_ERR_OUT_OF_MEMORY  The weights do not fit on the host.
  * @retval MMOE_ERR_MEMORY_BUDGET  The context's budget is too small.
@@ -1087,7 +1088,7 @@ enum {
     MMOE_PRECISION_DEFAULT = 0, /**< 16-bit activations or better: no worse than 1e-4 relative
                                      L2 on the CPU before the output is rounded; 3e-4 where
                                      single hidden values are 20 times as large as the rest. */
-    MMOE_PRECISION_EXACT = 1    /**< fp32 activations and products; 1e-5. */
+    MMOE_PRECISION_EXACT = 1    /**< fp32 activations and products; 1e-5. CPU only. */
 };
 
 /** Options of mmoe_executor_create() and mmoe_executor_plan(). */
@@ -1242,9 +1243,9 @@ typedef struct mmoe_route_args {
  * (DeepSeek-V3, GLM-4.5, Kimi-K2, MiniMax-M2) and top-1 sigmoid (Llama-4). Ids of a token fall
  * by choice; of equal ones the lower id comes first. A NaN logit is never preferred to a number.
  *
- * @param context  Device to run on; on the CPU all tensors are host memory.
+ * @param context  A context on the CPU; all tensors are host memory.
  * @param args     Read before the call returns.
- * @param stream   As for mmoe_executor_run().
+ * @param stream   NULL.
  * @param error    NULL, or filled on failure.
  * @retval MMOE_ERR_NULL_POINTER      `context`, `args` or a tensor's data is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
@@ -1252,6 +1253,7 @@ typedef struct mmoe_route_args {
  * @retval MMOE_ERR_DTYPE             An element type differs from the above.
  * @retval MMOE_ERR_INVALID_ARGUMENT  top_k exceeds the experts of the kept groups, groups do not
  *                                    divide E, or a member has no meaning.
+ * @retval MMOE_ERR_UNSUPPORTED       The context's device is not the CPU.
  * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for one row of scores a thread ran out.
  */
 MMOE_API mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,

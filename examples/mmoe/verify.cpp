@@ -21,6 +21,9 @@ namespace {
 // Rounding the output to bf16 alone costs 1.1e-3 (uniform over 2^-9 relative); the default
 // precision may add 1e-4 to 3e-4 before that.
 constexpr double kDefaultTolerance = 3e-3;
+// CUDA kernels also keep activations between the GEMMs in 16 bits, as other projects' do; theirs
+// were measured to be off by 7.2e-3 at worst.
+constexpr double kCudaTolerance = 7.2e-3;
 // fp32 sums of up to ten thousand products.
 constexpr double kExactTolerance = 1e-5;
 // Of the largest output, against weights that were rounded to 16 bits: twice what 16-bit
@@ -33,11 +36,28 @@ struct Mode {
     mmoe_precision precision;
 };
 
+RunShape run_shape(const LayerView& view, const ReferenceCase& c, const Mode& mode) {
+    return {c.tokens, c.top_k, view.layer.hidden_size, c.dtype, mode.output_dtype, mode.precision};
+}
+
+// The CPU has an exact mode, so a refusal there is a failure; CUDA need not have one.
+bool offers(const Device& device, const LayerView& view, const RunShape& shape) {
+    if (shape.precision == MMOE_PRECISION_DEFAULT || device.kind == MMOE_DEVICE_CPU) return true;
+    const mmoe_executor_options options = executor_options(shape);
+    auto plan = sized<mmoe_memory_plan>();
+    try {
+        call(mmoe_executor_plan, device.context.get(), view.config.get(), &view.layer, &options,
+             &plan);
+    } catch (const Refused& refused) {
+        if (refused.status() != MMOE_ERR_UNSUPPORTED) throw;
+        return false;
+    }
+    return true;
+}
+
 Json check_mode(const Device& device, const mmoe_bundle* bundle, const LayerView& view,
                 const ReferenceCase& c, const Mode& mode) {
-    const RunShape shape{c.tokens, c.top_k,           view.layer.hidden_size,
-                         c.dtype,  mode.output_dtype, mode.precision};
-    Runner runner(device, bundle, shape);
+    Runner runner(device, bundle, run_shape(view, c, mode));
     runner.set_hidden(c.hidden);
     runner.set_experts(c.ids);
     runner.set_router_weights(c.weights);
@@ -49,7 +69,9 @@ Json check_mode(const Device& device, const mmoe_bundle* bundle, const LayerView
 
     const bool exact = mode.precision == MMOE_PRECISION_EXACT;
     const double error = relative_error(runner.output(), c.exact);
-    const double tolerance = exact ? kExactTolerance : kDefaultTolerance;
+    const double tolerance = exact                             ? kExactTolerance
+                             : device.kind == MMOE_DEVICE_CUDA ? kCudaTolerance
+                                                               : kDefaultTolerance;
     Json json;
     json["layer"] = view.place.model_layer;
     json["scheme"] = scheme_text(view.fields);
@@ -103,6 +125,21 @@ std::vector<ReferenceCase> cases_of(const mmoe_checkpoint* checkpoint,
     return cases;
 }
 
+void check_layer(const Device& device, const mmoe_checkpoint* checkpoint, const LayerView& view,
+                 const std::vector<ReferenceCase>& cases, Json& checks) {
+    Progress progress("layer " + std::to_string(view.index));
+    const mmoe_bundle_options options = progress.bundle_options();
+    const auto bundle =
+        make<mmoe_bundle>(mmoe_bundle_load, device.context.get(), checkpoint, view.index, &options);
+    for (const ReferenceCase& c : cases) {
+        for (const Mode& mode :
+             {Mode{c.dtype, MMOE_PRECISION_DEFAULT}, Mode{MMOE_DTYPE_F32, MMOE_PRECISION_EXACT}}) {
+            if (!offers(device, view, run_shape(view, c, mode))) continue;
+            checks.push_back(check_mode(device, bundle.get(), view, c, mode));
+        }
+    }
+}
+
 struct Request {
     std::string directory, reference, device = "cpu";
     int64_t layer = -1, tokens = 4, threads = 0;
@@ -121,17 +158,8 @@ Json verify(const Request& request) {
     Json checks = Json::array();
     for (const uint32_t index : chosen_layers(checkpoint.get(), request.layer)) {
         const LayerView view = view_layer(checkpoint.get(), index);
-        Progress progress("layer " + std::to_string(index));
-        const mmoe_bundle_options options = progress.bundle_options();
-        const auto bundle = make<mmoe_bundle>(mmoe_bundle_load, device.context.get(),
-                                              checkpoint.get(), index, &options);
-        for (const ReferenceCase& c :
-             cases_of(checkpoint.get(), reference.get(), view, request.tokens)) {
-            for (const Mode& mode : {Mode{c.dtype, MMOE_PRECISION_DEFAULT},
-                                     Mode{MMOE_DTYPE_F32, MMOE_PRECISION_EXACT}}) {
-                checks.push_back(check_mode(device, bundle.get(), view, c, mode));
-            }
-        }
+        const auto cases = cases_of(checkpoint.get(), reference.get(), view, request.tokens);
+        check_layer(device, checkpoint.get(), view, cases, checks);
     }
     return checks;
 }

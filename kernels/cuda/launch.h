@@ -50,7 +50,10 @@ struct Matrix {
 
 // One MoE layer of a bundle.
 struct Layer {
-    int32_t expert_count = 0;         // E of the bundle
+    int32_t expert_count = 0;  // E of the bundle
+    // [global_expert_count] expert of the bundle for each global one, -1: not here; or null:
+    // those from first_expert on.
+    const int32_t* slot_map = nullptr;
     int32_t first_expert = 0;         // global number of its first expert
     int32_t global_expert_count = 0;  // of the whole layer; ids from here on are out of range
     int32_t hidden_size = 0;          // H, without padding

@@ -138,6 +138,7 @@ int route(const Steps& steps) noexcept {
                          .map_size = steps.run.map_size,
                          .slot_count = static_cast<int32_t>(steps.run.tokens * steps.run.top_k),
                          .expert_count = steps.layer.expert_count,
+                         .slot_map = steps.layer.slot_map,
                          .first_expert = steps.layer.first_expert,
                          .global_expert_count = steps.layer.global_expert_count,
                          .tile_tokens = steps.row.tile_tokens,
@@ -212,6 +213,16 @@ int combine(const Steps& steps) noexcept {
                           steps.stream);
 }
 
+// Everything before the combine.
+int compute_slots(const Steps& steps) noexcept {
+    Hidden hidden = {};
+    int status = stage_hidden(steps, hidden);
+    if (status == cudaSuccess) status = route(steps);
+    if (status == cudaSuccess) status = gemm_1(steps, hidden);
+    if (status == cudaSuccess) status = gemm_2(steps);
+    return status;
+}
+
 const char* refuse_matrix(const Matrix& matrix) noexcept {
     if (matrix.bits != 4 && matrix.bits != 8) return "weights must have 4 or 8 bits";
     if (matrix.inputs <= 0 || matrix.inputs % 16 != 0) return "inputs must be a multiple of 16";
@@ -282,7 +293,7 @@ int prepare() noexcept {
 
 int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
               void* stream) noexcept {
-    if (run.tokens == 0 || run.top_k == 0) return cudaSuccess;
+    if (run.tokens == 0) return cudaSuccess;
     const Row* row = choose(describe(device, layer, run));
     if (row == nullptr) return cudaErrorNoKernelImageForDevice;
     const Steps steps = {device,
@@ -292,13 +303,8 @@ int run_layer(const Device& device, const Layer& layer, const Run& run, void* wo
                          static_cast<uint8_t*>(workspace),
                          divide(layer, run.tokens, run.top_k),
                          stream};
-    Hidden hidden = {};
-    int status = stage_hidden(steps, hidden);
-    if (status == cudaSuccess) status = route(steps);
-    if (status == cudaSuccess) status = gemm_1(steps, hidden);
-    if (status == cudaSuccess) status = gemm_2(steps);
-    if (status == cudaSuccess) status = combine(steps);
-    return status;
+    const int status = run.top_k != 0 ? compute_slots(steps) : cudaSuccess;
+    return status == cudaSuccess ? combine(steps) : status;
 }
 
 }  // namespace mmoe::cuda

@@ -25,10 +25,11 @@ __device__ __forceinline__ Choice choose(const RouteArgs& args, int64_t slot) {
     const int64_t limit = mapped ? args.map_size : args.global_expert_count;
     if (id < 0 || id >= limit) return {-1, id != -1};
     if (mapped) id = __ldg(args.expert_map + id);
-    const bool in_layer = id < args.global_expert_count;
-    const int32_t local = id - args.first_expert;
-    const bool here = id >= 0 && in_layer && local >= 0 && local < args.expert_count;
-    return {here ? local : -1, !in_layer};
+    if (id < 0 || id >= args.global_expert_count) return {-1, id >= 0};
+    const int32_t local =
+        args.slot_map != nullptr ? __ldg(args.slot_map + id) : id - args.first_expert;
+    const bool here = local >= 0 && local < args.expert_count;
+    return {here ? local : -1, false};
 }
 
 // The contiguous slots of one warp, a multiple of 32 long but for the end.

@@ -27,6 +27,7 @@ struct RouteArgs {
     int64_t map_size;
     int32_t slot_count;
     int32_t expert_count;
+    const int32_t* slot_map;  // [global_expert_count], or null: first_expert counts
     int32_t first_expert;
     int32_t global_expert_count;
     int32_t tile_tokens;

@@ -61,11 +61,6 @@ Result<std::shared_ptr<const Allocator>> choose_allocator(const mmoe_allocator& 
 Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& options) {
     const mmoe_device_kind kind = options.device_kind == 0 ? MMOE_DEVICE_CPU : options.device_kind;
     TRY(check_index(kind, options.device_index));
-    if (kind == MMOE_DEVICE_CUDA) {
-        return Status::error(Code::kUnsupported,
-                             "this version lists CUDA devices but runs on the "
-                             "CPU only");
-    }
     if (options.log_level < MMOE_LOG_OFF || options.log_level > MMOE_LOG_DEBUG) {
         return Status::error(Code::kInvalidArgument, "log_level: expected 0 to %d, got %d",
                              MMOE_LOG_DEBUG, options.log_level);
@@ -74,7 +69,12 @@ Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& option
     context->kind = static_cast<DeviceKind>(kind);
     context->index = options.device_index;
     TRY(context->allocator, choose_allocator(options.host_allocator, "host_allocator"));
-    TRY(choose_allocator(options.device_allocator, "device_allocator"));
+    TRY(const std::shared_ptr<const Allocator> device_allocator,
+        choose_allocator(options.device_allocator, "device_allocator"));
+    if (options.device_allocator.allocate != nullptr) context->device_allocator = device_allocator;
+    if (context->kind == DeviceKind::kCuda) {
+        TRY(context->cuda, describe_cuda(static_cast<uint32_t>(context->index)));
+    }
     TRY(context->parallel,
         Parallel::create(options.thread_count, options.parallel_for, options.parallel_for_user));
     context->budget = std::make_shared<Budget>(options.memory_budget_bytes);

@@ -179,7 +179,7 @@ mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle
         if (known.reserved != 0) {
             return Status::error(Code::kInvalidArgument, "args->reserved: must be 0");
         }
-        if (stream != nullptr) {
+        if (stream != nullptr && running->context()->kind == DeviceKind::kCpu) {
             return Status::error(Code::kInvalidArgument, "stream: must be NULL on the CPU");
         }
         TRY(check_same_device(*running->context(), *weights->context()));
@@ -187,7 +187,7 @@ mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle
             return Status::error(Code::kState, "bundle: it is not sealed");
         }
         TRY(const RunArgs proved, read_run_args(*running, weights->layer(), known));
-        return running->run(*weights, proved);
+        return running->run(*weights, proved, stream);
     });
 }
 

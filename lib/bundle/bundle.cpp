@@ -23,7 +23,9 @@ Result<MemoryNeed> Bundle::plan(const Context& context, const BundleSpec& spec) 
     TRY(require_support(context.kind, spec));
     TRY(const Shard shard, plan_shard(spec));
     MemoryNeed need;
-    need.resident_bytes = static_cast<uint64_t>(plan_cpu_bundle(spec, shard).total_bytes());
+    need.resident_bytes = context.kind == DeviceKind::kCuda
+                              ? plan_cuda_bundle(spec, shard).total_bytes
+                              : static_cast<uint64_t>(plan_cpu_bundle(spec, shard).total_bytes());
     need.scratch_bytes = load_scratch_bytes(context, spec);
     return need;
 }
@@ -44,11 +46,22 @@ Result<std::shared_ptr<Bundle>> Bundle::create(std::shared_ptr<const Context> co
             bundle->slots_[static_cast<size_t>(shard.first_expert + i)] = static_cast<int32_t>(i);
         }
     }
-    TRY(std::unique_ptr<CpuStore> store, CpuStore::create(context, bundle->spec_, shard));
-    bundle->cpu_ = store.get();
-    bundle->store_ = std::move(store);
+    TRY(bundle->make_store(context));
     bundle->context_ = std::move(context);
     return bundle;
+}
+
+Status Bundle::make_store(const std::shared_ptr<const Context>& context) {
+    if (context->kind == DeviceKind::kCuda) {
+        TRY(std::unique_ptr<CudaStore> store, CudaStore::create(context, spec_, shard_));
+        cuda_ = store.get();
+        store_ = std::move(store);
+    } else {
+        TRY(std::unique_ptr<CpuStore> store, CpuStore::create(context, spec_, shard_));
+        cpu_ = store.get();
+        store_ = std::move(store);
+    }
+    return store_->publish(slots_);
 }
 
 int64_t Bundle::resident_count() const noexcept {
@@ -164,10 +177,11 @@ Status Bundle::replace(int64_t expert, Fill&& fill) {
     TRY(const int64_t slot, slot_for(expert));
     int32_t& place = slots_[static_cast<size_t>(expert)];
     place = kAbsent;
-    cpu_->clear(slot);
+    TRY(store_->publish(slots_));
+    TRY(store_->clear(slot));
     TRY(fill(slot));
     place = static_cast<int32_t>(slot);
-    return {};
+    return store_->publish(slots_);
 }
 
 Status Bundle::put(int64_t expert, const ExpertTensors& tensors) {
@@ -204,7 +218,7 @@ Status Bundle::evict(int64_t expert) {
     if (!writing.held()) return Status::error(Code::kBusy, "the bundle is in use");
     TRY(check_expert(expert).within("expert %lld", static_cast<long long>(expert)));
     slots_[static_cast<size_t>(expert)] = kAbsent;
-    return {};
+    return store_->publish(slots_);
 }
 
 }  // namespace mmoe

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "bundle/cpu_store.h"
+#include "bundle/cuda_store.h"
 #include "bundle/expert_tensors.h"
 #include "bundle/spec.h"
 #include "checkpoint/checkpoint.h"
@@ -76,8 +77,9 @@ class Bundle {
     [[nodiscard]] ReadersOrWriter& users() const noexcept { return users_; }
     // [E]: slot of each global expert, or -1.
     [[nodiscard]] std::span<const int32_t> slots() const noexcept { return slots_; }
-    // Null unless the context's device is the CPU.
+    // Null unless the context's device is the CPU, or a CUDA device.
     [[nodiscard]] const CpuStore* cpu() const noexcept { return cpu_; }
+    [[nodiscard]] const CudaStore* cuda() const noexcept { return cuda_; }
 
   private:
     // An expert's tensors, kept until the last of them has come.
@@ -87,6 +89,7 @@ class Bundle {
     };
 
     Bundle() = default;
+    Status make_store(const std::shared_ptr<const Context>& context);
     Status set_exclusively(int64_t expert, Projection projection, Role role,
                            const TensorView& tensor);
     Status check_expert(int64_t expert) const;
@@ -105,7 +108,8 @@ class Bundle {
     Shard shard_;
     ExpertForm form_;
     std::unique_ptr<Store> store_;
-    CpuStore* cpu_ = nullptr;  // store_, if it is one
+    CpuStore* cpu_ = nullptr;    // store_, if it is one
+    CudaStore* cuda_ = nullptr;  // likewise
     std::vector<int32_t> slots_;
     std::map<int64_t, Staged> staged_;  // by expert
     Exclusive filling_;

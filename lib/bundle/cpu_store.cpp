@@ -5,22 +5,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "bundle/entry_unpacker.h"
 #include "repack/cpu_records.h"
 #include "repack/slice.h"
 
 namespace mmoe {
-namespace {
-
-// A strip's codes and scales stay in the second-level cache between unpacking and repacking.
-constexpr int64_t kStripBytes = int64_t{256} << 10;
-
-int64_t strip_rows(int64_t inputs, int64_t groups, int bits) noexcept {
-    const int64_t row_bytes = inputs * bits / 8 + groups * int64_t{sizeof(float) + 1};
-    return std::max<int64_t>(1, kStripBytes / (row_bytes * layout::kLanes)) * layout::kLanes;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<CpuStore>> CpuStore::create(std::shared_ptr<const Context> context,
                                                    const BundleSpec& spec, const Shard& shard) {
     std::unique_ptr<CpuStore> store(new CpuStore);
@@ -35,11 +24,16 @@ Result<std::unique_ptr<CpuStore>> CpuStore::create(std::shared_ptr<const Context
     // Each thread touches first what it clears.
     TRY(store->context_->parallel->start());
     store->context_->parallel->run(static_cast<uint32_t>(shard.slot_count),
-                                   [&](uint32_t slot) { store->clear(slot); });
+                                   [&](uint32_t slot) { store->zero(slot); });
     return store;
 }
 
-void CpuStore::clear(int64_t slot) noexcept {
+Status CpuStore::clear(int64_t slot) {
+    zero(slot);
+    return {};
+}
+
+void CpuStore::zero(int64_t slot) noexcept {
     std::memset(slot_data(slot), 0, static_cast<size_t>(plan_.slot_bytes()));
     has_order_[static_cast<size_t>(slot)] = 0;
 }
@@ -70,30 +64,6 @@ CpuStore::Place CpuStore::place(Projection projection) const noexcept {
     return {&plan_.gate_up, second, 0, plan_.gate_up_bias_offset_bytes()};
 }
 
-// The projection's canonical strips, cut to this rank's slice.
-Result<std::unique_ptr<Unpacker>> CpuStore::make_unpacker(const StoreEntry& entry,
-                                                          int64_t max_rows) {
-    const Layer& layer = spec_.layer;
-    const int64_t outputs = layer.outputs(entry.projection);
-    const Slice& slice = shard_.slice;
-    TRY(std::unique_ptr<Unpacker> whole,
-        Unpacker::create(spec_.config, outputs, layer.inputs(entry.projection), entry.tensors,
-                         std::min(max_rows, outputs), context_->allocator));
-    const bool whole_axis = slice.size == layer.intermediate_size;
-    if (entry.projection == Projection::kDown) {
-        if (whole_axis) return whole;
-        return slice_inputs(std::move(whole), slice, std::min(max_rows, outputs),
-                            context_->allocator);
-    }
-    if (entry.channels.empty()) {
-        return whole_axis ? std::move(whole) : slice_outputs(std::move(whole), slice);
-    }
-    const auto channels =
-        entry.channels.subspan(static_cast<size_t>(slice.first), static_cast<size_t>(slice.size));
-    return move_outputs(std::move(whole), outputs, channels, std::min(max_rows, outputs),
-                        context_->allocator);
-}
-
 // Gate and up multiply the same activations: the second of them must have the first one's order.
 Status CpuStore::keep_input_order(const StoreEntry& entry) {
     if (!plan_.input_order || entry.projection == Projection::kDown) return {};
@@ -116,7 +86,8 @@ Status CpuStore::put(const StoreEntry& entry) {
     const int64_t max_rows =
         strip_rows(inputs, inputs / config.group_size_for(inputs), config.bits);
     TRY(keep_input_order(entry));
-    TRY(const std::unique_ptr<Unpacker> unpacker, make_unpacker(entry, max_rows));
+    TRY(const std::unique_ptr<Unpacker> unpacker,
+        unpack_entry(spec_, shard_, entry, max_rows, context_->allocator));
     const std::span<uint8_t> records(slot_data(entry.slot) + to.records_offset_bytes,
                                      static_cast<size_t>(to.plan->matrix_bytes()));
     const int64_t outputs = to.plan->outputs;

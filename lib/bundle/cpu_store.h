@@ -43,7 +43,9 @@ class CpuStore final : public Store {
         return {slot_data(slot), static_cast<size_t>(plan_.slot_bytes())};
     }
     // Zeroes a slot, padding included: what every expert starts from.
-    void clear(int64_t slot) noexcept;
+    Status clear(int64_t slot) override;
+    // Runs on the CPU read the bundle's own table.
+    Status publish(std::span<const int32_t> /*slots*/) override { return {}; }
 
   private:
     // Where one projection goes inside its slot.
@@ -57,7 +59,7 @@ class CpuStore final : public Store {
     CpuStore() = default;
     [[nodiscard]] Place place(Projection projection) const noexcept;
     [[nodiscard]] uint8_t* slot_data(int64_t slot) const noexcept;
-    Result<std::unique_ptr<Unpacker>> make_unpacker(const StoreEntry& entry, int64_t max_rows);
+    void zero(int64_t slot) noexcept;
     Status keep_input_order(const StoreEntry& entry);
 
     std::shared_ptr<const Context> context_;

@@ -105,6 +105,9 @@ Status read_expert(const File& file, uint64_t offset, std::span<uint8_t> bytes,
 
 Status Bundle::save(const std::string& path) const {
     if (!sealed()) return Status::error(Code::kState, "the bundle is not sealed");
+    if (cpu_ == nullptr) {
+        return Status::error(Code::kUnsupported, "a bundle on a CUDA device cannot be saved");
+    }
     if (shard_.slot_count != shard_.expert_count) {
         return Status::error(Code::kUnsupported,
                              "a bundle with fewer slots than experts cannot be saved");
@@ -128,6 +131,9 @@ Status Bundle::save(const std::string& path) const {
 Result<std::shared_ptr<Bundle>> Bundle::open(std::shared_ptr<const Context> context,
                                              const std::string& path, bool verify,
                                              const Progress& progress) {
+    if (context->kind != DeviceKind::kCpu) {
+        return Status::error(Code::kUnsupported, "saved bundles open on the CPU only");
+    }
     TRY(const File file, File::open(path));
     TRY(const SavedHeader header, read_header(file));
     TRY(check_sizes(file, header));

@@ -32,6 +32,11 @@ class Store {
     virtual Status put_bias(int64_t slot, Projection projection, std::span<const float> bias,
                             std::span<const int32_t> channels) = 0;
 
+    // Empties a slot that another expert will take; no run is using it any more.
+    virtual Status clear(int64_t slot) = 0;
+    // `slots`: [E] slot of each global expert, or -1. From now on runs go by it.
+    virtual Status publish(std::span<const int32_t> slots) = 0;
+
     [[nodiscard]] virtual uint64_t resident_bytes() const noexcept = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/checked.h"
+#include "device/cuda_memory.h"
 #include "unpack/unpack.h"
 
 namespace mmoe {
@@ -127,7 +128,22 @@ Answer check_split(const Question& q) {
 
 Answer check_device(const Question& q) {
     if (q.device == DeviceKind::kCpu) return {};
-    return Refusal{"no CUDA kernel in this build", "use the CPU"};
+    if (!cuda_is_built()) return Refusal{"no CUDA kernel in this build", "use the CPU"};
+    return {};
+}
+
+// CUDA kernels take 16 inputs at a step, and one order of hidden states for all experts.
+Answer check_cuda_groups(const Question& q) {
+    if (q.device != DeviceKind::kCuda || !q.config.group_size || check_group_size(q)) return {};
+    Result<Shard> shard = plan_shard(q.spec);
+    const int64_t down_group = shard.ok() ? shard.value().slice.down_group_size : 0;
+    if (*q.config.group_size % 16 == 0 && down_group % 16 == 0) return {};
+    return Refusal{"CUDA: the group size must be a multiple of 16", "use the CPU"};
+}
+
+Answer check_cuda_order(const Question& q) {
+    if (q.device != DeviceKind::kCuda || q.config.order != Order::kGroup) return {};
+    return Refusal{"CUDA: no kernel for activation order", "use the CPU"};
 }
 
 // Every reason, in the order in which sentences name them.
@@ -135,10 +151,11 @@ constexpr struct {
     Reason reason;
     Answer (*check)(const Question&);
 } kChecks[] = {
-    {kReasonDevice, check_device}, {kReasonBits, check_bits},
-    {kReasonShape, check_shape},   {kReasonGroupSize, check_group_size},
-    {kReasonFormat, check_format}, {kReasonActivation, check_activation},
-    {kReasonSplit, check_split},
+    {kReasonDevice, check_device},    {kReasonBits, check_bits},
+    {kReasonShape, check_shape},      {kReasonGroupSize, check_group_size},
+    {kReasonFormat, check_format},    {kReasonActivation, check_activation},
+    {kReasonSplit, check_split},      {kReasonGroupSize, check_cuda_groups},
+    {kReasonOrder, check_cuda_order},
 };
 
 void append(std::string& text, const std::string& clause) {

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/status.h"
 #include "cpu/launch.h"
+#include "device/cuda.h"
 
 namespace mmoe {
 
@@ -59,6 +60,8 @@ struct Context {
     DeviceKind kind = DeviceKind::kCpu;
     int32_t index = 0;
     std::shared_ptr<const Allocator> allocator;  // host memory
+    std::shared_ptr<const Allocator> device_allocator;  // null: cudaMalloc
+    CudaDescription cuda;                               // kCuda only
     std::shared_ptr<Parallel> parallel;
     std::shared_ptr<Budget> budget;
     Log log;

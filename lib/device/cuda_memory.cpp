@@ -68,6 +68,10 @@ Status cuda_status(int error, const char* what) {
     return Status::error(code, "%s: %s", what, cudaGetErrorString(value)).with_cuda_error(error);
 }
 
+bool cuda_is_built() noexcept {
+    return true;
+}
+
 Result<CudaScope> CudaScope::enter(int32_t device, void* stream) {
     Result<Driver>& loaded = driver();
     if (!loaded.ok()) return loaded.status();
@@ -126,9 +130,20 @@ Status copy_to_device(void* device_memory, const void* host, uint64_t size_bytes
                        "copy to the device");
 }
 
+Status copy_rows_to_device(void* device_memory, uint64_t pitch_bytes, const void* host,
+                           uint64_t row_bytes, uint64_t rows) {
+    return cuda_status(cudaMemcpy2D(device_memory, pitch_bytes, host, row_bytes, row_bytes, rows,
+                                    cudaMemcpyHostToDevice),
+                       "copy to the device");
+}
+
 Status copy_to_host(void* host, const void* device_memory, uint64_t size_bytes) {
     return cuda_status(cudaMemcpy(host, device_memory, size_bytes, cudaMemcpyDeviceToHost),
                        "copy from the device");
+}
+
+Status wait_for_device() {
+    return cuda_status(cudaDeviceSynchronize(), "wait for the device");
 }
 
 Status fill_device(void* device_memory, uint8_t value, uint64_t size_bytes) {

@@ -13,6 +13,8 @@
 
 namespace mmoe {
 
+[[nodiscard]] bool cuda_is_built() noexcept;
+
 // A cudaError_t as a Status; `what` names the call.
 Status cuda_status(int error, const char* what);
 
@@ -67,7 +69,12 @@ class DeviceBuffer {
 
 // Copies and fills that have ended when they return. A scope of the device is entered.
 Status copy_to_device(void* device_memory, const void* host, uint64_t size_bytes);
+// `rows` rows of `row_bytes`, the device's `pitch_bytes` apart.
+Status copy_rows_to_device(void* device_memory, uint64_t pitch_bytes, const void* host,
+                           uint64_t row_bytes, uint64_t rows);
 Status copy_to_host(void* host, const void* device_memory, uint64_t size_bytes);
 Status fill_device(void* device_memory, uint8_t value, uint64_t size_bytes);
+// Returns when all work of the current device has ended.
+Status wait_for_device();
 
 }  // namespace mmoe

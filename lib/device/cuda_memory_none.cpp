@@ -11,6 +11,9 @@ Status no_backend() {
 
 }  // namespace
 
+bool cuda_is_built() noexcept {
+    return false;
+}
 Status cuda_status(int /*error*/, const char* /*what*/) {
     return no_backend();
 }
@@ -25,6 +28,13 @@ Result<DeviceBuffer> DeviceBuffer::create(int32_t /*device*/,
 }
 DeviceBuffer::~DeviceBuffer() = default;
 Status copy_to_device(void* /*device_memory*/, const void* /*host*/, uint64_t /*size_bytes*/) {
+    return no_backend();
+}
+Status copy_rows_to_device(void* /*device_memory*/, uint64_t /*pitch_bytes*/, const void* /*host*/,
+                           uint64_t /*row_bytes*/, uint64_t /*rows*/) {
+    return no_backend();
+}
+Status wait_for_device() {
     return no_backend();
 }
 Status copy_to_host(void* /*host*/, const void* /*device_memory*/, uint64_t /*size_bytes*/) {

@@ -29,6 +29,8 @@ Result<uint64_t> Executor::plan(const Context& context, const QuantConfig& confi
     const BundleSpec whole{config, layer, {}, 0};
     TRY(require_support(context.kind, whole));
     TRY(const Shard shard, plan_shard(whole));
+    if (context.kind == DeviceKind::kCuda)
+        return plan_cuda_workspace(context, whole, shard, options);
     TRY(const CpuWorkspacePlan workspace,
         plan_largest(context, layer, plan_cpu_bundle(whole, shard), options));
     return static_cast<uint64_t>(workspace.total_bytes);
@@ -37,18 +39,23 @@ Result<uint64_t> Executor::plan(const Context& context, const QuantConfig& confi
 Result<std::shared_ptr<Executor>> Executor::create(std::shared_ptr<const Context> context,
                                                    const Bundle& bundle,
                                                    const ExecutorOptions& options) {
+    std::shared_ptr<Executor> executor(new Executor);
+    executor->options_ = options;
+    if (context->kind == DeviceKind::kCuda) {
+        TRY(executor->cuda_, create_cuda_workspace(*context, bundle, options));
+        executor->context_ = std::move(context);
+        return executor;
+    }
     TRY(const CpuWorkspacePlan plan,
         plan_largest(*context, bundle.layer(), bundle.cpu()->plan(), options));
     const auto bytes = static_cast<uint64_t>(plan.total_bytes);
-    std::shared_ptr<Executor> executor(new Executor);
-    executor->options_ = options;
     TRY(executor->lease_, Budget::take(context->budget, bytes, "workspace"));
     TRY(executor->workspace_, Buffer::create(context->allocator, bytes, "workspace"));
     executor->context_ = std::move(context);
     return executor;
 }
 
-Status Executor::run(const Bundle& bundle, const RunArgs& args) {
+Status Executor::run(const Bundle& bundle, const RunArgs& args, void* stream) {
     const Exclusive::Hold hold(running_);
     if (!hold.held()) {
         return Status::error(Code::kBusy, "another thread is running this executor");
@@ -57,6 +64,11 @@ Status Executor::run(const Bundle& bundle, const RunArgs& args) {
     if (!reading.held()) {
         return Status::error(Code::kBusy, "another thread is changing the bundle");
     }
+    if (context_->kind == DeviceKind::kCpu) return run_on_cpu(bundle, args);
+    return run_cuda_layer(*context_, *bundle.cuda(), options_, cuda_, args, stream);
+}
+
+Status Executor::run_on_cpu(const Bundle& bundle, const RunArgs& args) {
     TRY(const CpuRows rows, choose_cpu_rows(bundle.cpu()->plan(), options_.hidden_type,
                                             options_.precision, context_->tier));
     TRY(const CpuWorkspacePlan plan,
@@ -74,6 +86,9 @@ Status Executor::run(const Bundle& bundle, const RunArgs& args) {
 }
 
 std::string Executor::explain(const Bundle& bundle, int64_t tokens) const {
+    if (context_->kind == DeviceKind::kCuda) {
+        return explain_cuda_rows(*context_, *bundle.cuda(), options_, tokens);
+    }
     std::string text = "T = " + std::to_string(tokens) + " on the CPU, " +
                        cpu::tier_name(context_->tier) + ", " +
                        std::to_string(context_->parallel->thread_count()) + " threads\n";

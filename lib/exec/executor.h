@@ -11,18 +11,11 @@
 #include "base/status.h"
 #include "bundle/bundle.h"
 #include "exec/cpu_rows.h"
+#include "exec/cuda_run.h"
+#include "exec/executor_options.h"
 #include "exec/run_args.h"
 
 namespace mmoe {
-
-// The inside of mmoe_executor_options, defaults resolved.
-struct ExecutorOptions {
-    int64_t max_tokens = 0;
-    int64_t max_top_k = 0;
-    cpu::Element hidden_type = cpu::Element::kBf16;
-    cpu::Element output_type = cpu::Element::kBf16;
-    Precision precision = Precision::kDefault;
-};
 
 class Executor {
   public:
@@ -39,16 +32,19 @@ class Executor {
     }
     [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
 
-    Status run(const Bundle& bundle, const RunArgs& args);
+    // `stream`: a cudaStream_t; null on the CPU.
+    Status run(const Bundle& bundle, const RunArgs& args, void* stream);
     [[nodiscard]] std::string explain(const Bundle& bundle, int64_t tokens) const;
 
   private:
     Executor() = default;
+    Status run_on_cpu(const Bundle& bundle, const RunArgs& args);
 
     std::shared_ptr<const Context> context_;
     ExecutorOptions options_;
     Budget::Lease lease_;
-    Buffer workspace_;
+    Buffer workspace_;    // on the CPU
+    CudaWorkspace cuda_;  // on a CUDA device
     Exclusive running_;
 };
 

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensors become Marlin tiles in host memory, projection by projection, and are copied to their
+// place on the device.
+#include "bundle/cuda_store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/checked.h"
+#include "bundle/entry_unpacker.h"
+
+namespace mmoe {
+namespace {
+
+// As the kernels name it; SWIGLUOAI is SILU's formula with the layer's own numbers.
+cuda::Activation activation_of(Activation activation) noexcept {
+    return activation == Activation::kSwigluOai ? cuda::Activation::kSilu
+                                                : static_cast<cuda::Activation>(activation);
+}
+
+int64_t tile_bytes(const MarlinShape& shape) noexcept {
+    return 4 * int64_t{layout::marlin_tile_words(shape.bits)};
+}
+
+cuda::Matrix describe(const MarlinShape& shape) noexcept {
+    cuda::Matrix matrix;
+    matrix.bits = shape.bits;
+    matrix.inputs = static_cast<int32_t>(shape.inputs);
+    matrix.outputs = static_cast<int32_t>(shape.outputs);
+    matrix.group_size = static_cast<int32_t>(shape.inputs / shape.groups);
+    matrix.scale_type = shape.scale_type;
+    matrix.scale_order = shape.scale_order();
+    matrix.expert_stride_bytes = 4 * shape.weight_words();
+    matrix.tile_row_stride_bytes = tile_bytes(shape);
+    matrix.tile_stride_bytes = shape.inputs / 16 * tile_bytes(shape);
+    return matrix;
+}
+
+// Tiles from [K/16][N/64], as the repacker writes them, to [N/64][K/16].
+void turn_tiles(const MarlinShape& shape, const uint8_t* source, uint8_t* out) noexcept {
+    const int64_t rows = shape.inputs / 16;
+    const int64_t columns = shape.outputs / 64;
+    const int64_t bytes = tile_bytes(shape);
+    for (int64_t row = 0; row < rows; ++row) {
+        for (int64_t column = 0; column < columns; ++column) {
+            std::memcpy(out + (column * rows + row) * bytes,
+                        source + (row * columns + column) * bytes, static_cast<size_t>(bytes));
+        }
+    }
+}
+
+Result<Buffer> zeroed(const std::shared_ptr<const Allocator>& allocator, int64_t size_bytes) {
+    TRY(Buffer buffer,
+        Buffer::create(allocator, static_cast<uint64_t>(size_bytes), "repacked projection"));
+    std::memset(buffer.data(), 0, buffer.size_bytes());
+    return buffer;
+}
+
+}  // namespace
+
+cuda::Layer describe_cuda_layer(const BundleSpec& spec, const CudaBundlePlan& plan) {
+    const Layer& layer = spec.layer;
+    cuda::Layer described;
+    described.expert_count = static_cast<int32_t>(plan.slot_count);
+    described.global_expert_count = static_cast<int32_t>(layer.expert_count);
+    described.hidden_size = static_cast<int32_t>(layer.hidden_size);
+    described.intermediate_size = static_cast<int32_t>(plan.layer.padded_intermediate);
+    described.gated = layer.gated();
+    described.router_weight_on_input = layer.router_weight_on_input;
+    described.activation = activation_of(layer.activation);
+    described.alpha = layer.alpha;
+    described.beta = layer.beta;
+    described.limit = layer.limit;
+    described.w13 = describe(plan.w13.shape);
+    described.w2 = describe(plan.w2.shape);
+    return described;
+}
+
+struct CudaStore::Packed {
+    Buffer codes, scales, zero_points;
+};
+
+Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Context> context,
+                                                     const BundleSpec& spec, const Shard& shard) {
+    std::unique_ptr<CudaStore> store(new CudaStore);
+    store->spec_ = spec;
+    store->shard_ = shard;
+    store->plan_ = plan_cuda_bundle(spec, shard);
+    const uint64_t bytes = store->plan_.total_bytes;
+    TRY(store->lease_, Budget::take(context->budget, bytes, "expert weights"));
+    TRY(store->memory_,
+        DeviceBuffer::create(context->index, context->device_allocator, bytes, "expert weights"));
+    TRY(const CudaScope scope, CudaScope::enter(context->index, nullptr));
+    TRY(fill_device(store->memory_.data(), 0, bytes));
+    store->context_ = std::move(context);
+    store->make_view();
+    return store;
+}
+
+cuda::Matrix CudaStore::view(const CudaMatrixPlan& matrix) const noexcept {
+    cuda::Matrix view = describe(matrix.shape);
+    const uint8_t* base = memory_.data();
+    view.codes = base + matrix.codes;
+    view.scales = base + matrix.scales;
+    if (plan_.asymmetric) {
+        view.zero_points = reinterpret_cast<const uint32_t*>(base + matrix.zero_points);
+    }
+    if (plan_.bias) view.bias = reinterpret_cast<const float*>(base + matrix.bias);
+    return view;
+}
+
+void CudaStore::make_view() noexcept {
+    layer_ = describe_cuda_layer(spec_, plan_);
+    layer_.w13 = view(plan_.w13);
+    layer_.w2 = view(plan_.w2);
+    layer_.slot_map = reinterpret_cast<const int32_t*>(memory_.data() + plan_.slot_map);
+}
+
+Result<CudaStore::Packed> CudaStore::pack(const StoreEntry& entry, const MarlinShape& shape) const {
+    const std::shared_ptr<const Allocator>& allocator = context_->allocator;
+    const int64_t inputs = spec_.layer.inputs(entry.projection);
+    const QuantConfig& config = spec_.config;
+    const int64_t max_rows =
+        strip_rows(inputs, inputs / config.group_size_for(inputs), config.bits);
+    TRY(const std::unique_ptr<Unpacker> unpacker,
+        unpack_entry(spec_, shard_, entry, max_rows, allocator));
+    Packed packed;
+    TRY(const Buffer rows_first, zeroed(allocator, 4 * shape.weight_words()));
+    TRY(packed.codes, zeroed(allocator, 4 * shape.weight_words()));
+    TRY(packed.scales, zeroed(allocator, shape.scale_bytes()));
+    TRY(packed.zero_points, zeroed(allocator, 4 * shape.zero_point_words()));
+    const MarlinTensors tensors = {rows_first.as<uint32_t>(), packed.scales.as<uint8_t>(),
+                                   packed.zero_points.as<uint32_t>()};
+    const bool down = entry.projection == Projection::kDown;
+    const int64_t outputs = down ? spec_.layer.hidden_size : shard_.slice.size;
+    for (int64_t row = 0; row < outputs; row += max_rows) {
+        pack_marlin(shape, unpacker->strip(row, std::min(max_rows, outputs - row)), row, tensors);
+    }
+    turn_tiles(shape, rows_first.data(), packed.codes.data());
+    return packed;
+}
+
+Status CudaStore::upload(const StoreEntry& entry, const Packed& packed) const {
+    const bool down = entry.projection == Projection::kDown;
+    const CudaMatrixPlan& matrix = down ? plan_.w2 : plan_.w13;
+    const MarlinShape& shape = matrix.shape;
+    const int64_t first = plan_.layer.first_output(entry.projection, spec_.layer.gated());
+    const auto slot = static_cast<uint64_t>(entry.slot);
+    const auto groups = static_cast<uint64_t>(shape.groups);
+    const auto part = [&](uint64_t offset, int64_t slot_bytes) {  // of this slot and projection
+        const auto bytes = static_cast<uint64_t>(slot_bytes);
+        const uint64_t row_share =
+            bytes * static_cast<uint64_t>(first) / static_cast<uint64_t>(shape.outputs);
+        return std::pair{memory_.data() + offset + slot * bytes, row_share};
+    };
+    const auto [codes, codes_share] = part(matrix.codes, 4 * shape.weight_words());
+    TRY(copy_to_device(codes + codes_share, packed.codes.data(), packed.codes.size_bytes()));
+    const auto [scales, scales_share] = part(matrix.scales, shape.scale_bytes());
+    TRY(copy_rows_to_device(scales + scales_share / groups,
+                            static_cast<uint64_t>(shape.scale_bytes()) / groups,
+                            packed.scales.data(), packed.scales.size_bytes() / groups, groups));
+    if (!plan_.asymmetric) return {};
+    const auto [zeros, zeros_share] = part(matrix.zero_points, 4 * shape.zero_point_words());
+    return copy_rows_to_device(
+        zeros + zeros_share / groups, static_cast<uint64_t>(4 * shape.zero_point_words()) / groups,
+        packed.zero_points.data(), packed.zero_points.size_bytes() / groups, groups);
+}
+
+Status CudaStore::put(const StoreEntry& entry) {
+    MarlinShape shape = plan_.layer.shape(entry.projection);
+    if (entry.projection != Projection::kDown) shape.outputs = plan_.layer.padded_intermediate;
+    TRY(const Packed packed, pack(entry, shape));
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    return upload(entry, packed);
+}
+
+// The down projection's bias is added once, by tensor rank 0; the others keep zeros.
+Status CudaStore::put_bias(int64_t slot, Projection projection, std::span<const float> bias,
+                           std::span<const int32_t> channels) {
+    const bool down = projection == Projection::kDown;
+    if (down && spec_.split.tensor_rank != 0) return {};
+    const CudaMatrixPlan& matrix = down ? plan_.w2 : plan_.w13;
+    const int64_t count = down ? spec_.layer.hidden_size : shard_.slice.size;
+    std::vector<float> own(static_cast<size_t>(count));
+    for (int64_t output = 0; output < count; ++output) {
+        const auto place = static_cast<size_t>(down ? output : shard_.slice.first + output);
+        const bool moved = !down && !channels.empty();
+        own[static_cast<size_t>(output)] =
+            bias[moved ? static_cast<size_t>(channels[place]) : place];
+    }
+    const int64_t first = plan_.layer.first_output(projection, spec_.layer.gated());
+    uint8_t* to = memory_.data() + matrix.bias +
+                  static_cast<uint64_t>(4 * (slot * matrix.shape.outputs + first));
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    return copy_to_device(to, own.data(), own.size() * sizeof(float));
+}
+
+Status CudaStore::clear(int64_t /*slot*/) {
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    return wait_for_device();
+}
+
+Status CudaStore::publish(std::span<const int32_t> slots) {
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    return copy_to_device(memory_.data() + plan_.slot_map, slots.data(), slots.size_bytes());
+}
+
+}  // namespace mmoe

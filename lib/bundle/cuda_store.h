@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Expert weights as Marlin tiles in the memory of a CUDA device.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "bundle/cuda_plan.h"
+#include "bundle/spec.h"
+#include "bundle/store.h"
+#include "cuda/launch.h"
+#include "device/context.h"
+#include "device/cuda_memory.h"
+
+namespace mmoe {
+
+// Tiles of a projection lie column after column: [N/64][K/16]. So gate and up of one expert are
+// two halves of its codes, and a projection reaches the device with one copy.
+class CudaStore final : public Store {
+  public:
+    static Result<std::unique_ptr<CudaStore>> create(std::shared_ptr<const Context> context,
+                                                     const BundleSpec& spec, const Shard& shard);
+
+    Status put(const StoreEntry& entry) override;
+    Status put_bias(int64_t slot, Projection projection, std::span<const float> bias,
+                    std::span<const int32_t> channels) override;
+    // Waits for runs that were enqueued before; what the slot holds is overwritten whole.
+    Status clear(int64_t slot) override;
+    Status publish(std::span<const int32_t> slots) override;
+    [[nodiscard]] uint64_t resident_bytes() const noexcept override { return plan_.total_bytes; }
+
+    // What the kernels see.
+    [[nodiscard]] const cuda::Layer& layer() const noexcept { return layer_; }
+
+  private:
+    CudaStore() = default;
+    [[nodiscard]] cuda::Matrix view(const CudaMatrixPlan& matrix) const noexcept;
+    void make_view() noexcept;
+    // One projection in Marlin order, in host memory.
+    struct Packed;
+    Result<Packed> pack(const StoreEntry& entry, const MarlinShape& shape) const;
+    Status upload(const StoreEntry& entry, const Packed& packed) const;
+
+    std::shared_ptr<const Context> context_;
+    BundleSpec spec_;
+    Shard shard_;
+    CudaBundlePlan plan_;
+    Budget::Lease lease_;
+    DeviceBuffer memory_;
+    cuda::Layer layer_;
+};
+
+// The kernels' view of a layer of this shape, without pointers: enough to plan a workspace.
+[[nodiscard]] cuda::Layer describe_cuda_layer(const BundleSpec& spec, const CudaBundlePlan& plan);
+
+}  // namespace mmoe

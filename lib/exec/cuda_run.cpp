@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/cuda_run.h"
+
+#include <cstdint>
+
+#include "cuda/launch.h"
+
+namespace mmoe {
+namespace {
+
+// Slots are counted in 32 bits on the device.
+constexpr int64_t kMostSlots = INT32_MAX;
+
+cuda::Device device_of(const Context& context) noexcept {
+    return {context.cuda.multiprocessor_count,
+            10 * context.cuda.compute_major + context.cuda.compute_minor,
+            static_cast<int32_t>(context.cuda.shared_memory_bytes)};
+}
+
+cuda::Element element(cpu::Element type) noexcept {
+    return static_cast<cuda::Element>(type);
+}
+
+Result<uint64_t> plan_workspace(const Context& context, const cuda::Layer& layer,
+                                const ExecutorOptions& options) {
+    const char* reason = cuda::refuse(device_of(context), layer, element(options.hidden_type),
+                                      element(options.output_type));
+    if (reason != nullptr) return Status::error(Code::kUnsupported, "%s", reason);
+    if (options.precision == Precision::kExact) {
+        return Status::error(
+            Code::kUnsupported,
+            "precision: exact rows run on the CPU only; CUDA multiplies in 16 bits");
+    }
+    if (options.max_tokens > kMostSlots / options.max_top_k) {
+        return Status::error(Code::kUnsupported, "max_tokens x max_top_k: at most %lld",
+                             static_cast<long long>(kMostSlots));
+    }
+    return uint64_t{
+        cuda::workspace_bytes(layer, options.max_tokens, static_cast<int32_t>(options.max_top_k))};
+}
+
+cuda::Run describe_run(const ExecutorOptions& options, const RunArgs& args) noexcept {
+    cuda::Run run;
+    run.tokens = args.tokens;
+    run.top_k = static_cast<int32_t>(args.top_k);
+    run.hidden_type = element(options.hidden_type);
+    run.output_type = element(options.output_type);
+    run.hidden = args.hidden;
+    run.hidden_stride = args.hidden_stride;
+    run.expert_ids = args.expert_ids;
+    run.expert_weights = args.expert_weights;
+    run.expert_map = args.expert_map;
+    run.map_size = args.map_size;
+    run.output = args.output;
+    run.output_stride = args.output_stride;
+    return run;
+}
+
+}  // namespace
+
+Result<uint64_t> plan_cuda_workspace(const Context& context, const BundleSpec& spec,
+                                     const Shard& shard, const ExecutorOptions& options) {
+    return plan_workspace(context, describe_cuda_layer(spec, plan_cuda_bundle(spec, shard)),
+                          options);
+}
+
+Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle& bundle,
+                                            const ExecutorOptions& options) {
+    TRY(const uint64_t bytes, plan_workspace(context, bundle.cuda()->layer(), options));
+    CudaWorkspace workspace;
+    TRY(workspace.lease, Budget::take(context.budget, bytes, "workspace"));
+    TRY(workspace.memory,
+        DeviceBuffer::create(context.index, context.device_allocator, bytes, "workspace"));
+    TRY(const CudaScope scope, CudaScope::enter(context.index, nullptr));
+    TRY(fill_device(workspace.memory.data(), 0, bytes));
+    TRY(cuda_status(cuda::prepare(), "loading the kernels"));
+    return workspace;
+}
+
+Status run_cuda_layer(const Context& context, const CudaStore& store,
+                      const ExecutorOptions& options, const CudaWorkspace& workspace,
+                      const RunArgs& args, void* stream) {
+    const cuda::Layer& layer = store.layer();
+    const uint64_t bytes =
+        cuda::workspace_bytes(layer, args.tokens, static_cast<int32_t>(args.top_k));
+    if (bytes > workspace.memory.size_bytes()) {
+        return Status::error(Code::kInvalidArgument,
+                             "the bundle needs a workspace of %llu bytes, this executor has %llu",
+                             static_cast<unsigned long long>(bytes),
+                             static_cast<unsigned long long>(workspace.memory.size_bytes()));
+    }
+    TRY(const CudaScope scope, CudaScope::enter(context.index, stream));
+    return cuda_status(cuda::run_layer(device_of(context), layer, describe_run(options, args),
+                                       workspace.memory.data(), stream),
+                       "launch of the layer");
+}
+
+std::string explain_cuda_rows(const Context& context, const CudaStore& store,
+                              const ExecutorOptions& options, int64_t tokens) {
+    cuda::Run run;
+    run.tokens = tokens;
+    run.top_k = static_cast<int32_t>(options.max_top_k);
+    run.hidden_type = element(options.hidden_type);
+    const cuda::Problem problem = cuda::describe(device_of(context), store.layer(), run);
+    std::string text = "T = " + std::to_string(tokens) + " on " + context.cuda.name + "\n";
+    for (const char* gemm : {"gemm 1", "gemm 2"}) {
+        for (const cuda::Row& row : cuda::rows()) {
+            const char* reason = row.refuse(problem);
+            text += std::string(gemm) + ": " + row.name +
+                    (reason == nullptr ? "" : std::string(" passed over: ") + reason) + "\n";
+            if (reason == nullptr) break;
+        }
+    }
+    return text;
+}
+
+}  // namespace mmoe

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA half of the executor: plans and owns the workspace, enqueues a layer on a stream. A
+// build without the toolkit has cuda_run_none.cpp, which answers that there is no backend.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+#include "bundle/bundle.h"
+#include "bundle/cuda_store.h"
+#include "device/context.h"
+#include "device/cuda_memory.h"
+#include "exec/executor_options.h"
+#include "exec/run_args.h"
+
+namespace mmoe {
+
+struct CudaWorkspace {
+    Budget::Lease lease;
+    DeviceBuffer memory;
+};
+
+Result<uint64_t> plan_cuda_workspace(const Context& context, const BundleSpec& spec,
+                                     const Shard& shard, const ExecutorOptions& options);
+
+// Also loads the kernels, so that a later run may be captured in a graph.
+Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle& bundle,
+                                            const ExecutorOptions& options);
+
+// Enqueues and returns. `stream`: a cudaStream_t, or null for the device's default stream.
+Status run_cuda_layer(const Context& context, const CudaStore& store,
+                      const ExecutorOptions& options, const CudaWorkspace& workspace,
+                      const RunArgs& args, void* stream);
+
+std::string explain_cuda_rows(const Context& context, const CudaStore& store,
+                              const ExecutorOptions& options, int64_t tokens);
+
+}  // namespace mmoe
