@@ -19,8 +19,6 @@ struct Avx2 {
     // Vectors of one pass over a tile that `tokens` accumulators each leave registers for: there
     // are 16 in all.
     static constexpr int pass_vectors(int tokens) { return tokens <= 2 ? 4 : 2; }
-    // Two sums a lane save shifts while they fit.
-    static constexpr bool splits_sums(int tokens) { return tokens == 1; }
 
     static F32 zero() { return _mm256_setzero_ps(); }
     static F32 set(float value) { return _mm256_set1_ps(value); }

@@ -18,8 +18,6 @@ struct Avx512 {
 
     // Vectors of one pass over a tile that `tokens` accumulators each leave registers for.
     static constexpr int pass_vectors(int /*tokens*/) { return 4; }
-    // Two sums a lane hide the latency of the multiplier while they fit.
-    static constexpr bool splits_sums(int tokens) { return tokens <= 2; }
 
     static F32 zero() { return _mm512_setzero_ps(); }
     static F32 set(float value) { return _mm512_set1_ps(value); }
