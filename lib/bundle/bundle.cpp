@@ -74,12 +74,16 @@ Status Bundle::check_expert(int64_t expert) const {
                          static_cast<long long>(spec_.layer.expert_count - 1));
 }
 
-// Values are checked before the first byte changes.
-Status Bundle::put_checked(int64_t slot, const ExpertTensors& tensors) {
+// Before the first byte changes.
+Status Bundle::check_values(const ExpertTensors& tensors) const {
     for (const Projection projection : kProjections) {
         if (!form_.has(projection)) continue;
         TRY(form_.check(projection, tensors).within("%s", projection_name(projection)));
     }
+    return {};
+}
+
+Status Bundle::put_checked(int64_t slot, const ExpertTensors& tensors) {
     const std::vector<int32_t> channels =
         form_.channels(tensors.at(Projection::kDown, Role::kGroupIndex));
     for (const Projection projection : kProjections) {
@@ -107,6 +111,7 @@ Status Bundle::set_exclusively(int64_t expert, Projection projection, Role role,
     ExpertTensors tensors = staged.tensors;
     tensors.at(projection, role) = tensor;
     if (!form_.missing(tensors)) {
+        TRY(check_values(tensors));
         TRY(put_checked(slot, tensors));
         // Kept as a mark that the expert is complete, without its memory.
         staged.tensors = tensors;
@@ -191,10 +196,7 @@ Status Bundle::put(int64_t expert, const ExpertTensors& tensors) {
             return Status::error(Code::kMissingTensor, "%s: %s is missing",
                                  projection_name(missing->projection), role_name(missing->role));
         }
-        for (const Projection projection : kProjections) {
-            if (!form_.has(projection)) continue;
-            TRY(form_.check(projection, tensors).within("%s", projection_name(projection)));
-        }
+        TRY(check_values(tensors));
         return replace(expert, [&](int64_t slot) { return put_checked(slot, tensors); });
     };
     return check().within("expert %lld", static_cast<long long>(expert));

@@ -93,6 +93,7 @@ class Bundle {
     Status set_exclusively(int64_t expert, Projection projection, Role role,
                            const TensorView& tensor);
     Status check_expert(int64_t expert) const;
+    Status check_values(const ExpertTensors& tensors) const;
     Status put_checked(int64_t slot, const ExpertTensors& tensors);
     Status load_expert(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
                        int64_t slot);
