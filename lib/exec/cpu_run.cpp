@@ -155,31 +155,43 @@ class LayerRun {
                    });
     }
 
-    // Multiplies the rows of slots [slot, slot + tokens) with one block. `row_of(i)` is the
-    // packed row of slot i.
+    // Consecutive slots of one expert.
+    struct SlotTile {
+        int32_t first;
+        int tokens;
+        bool last;  // of the expert
+    };
+
+    // One block of weights, and what the thread reads after its last tile; or null.
+    struct Block {
+        const uint8_t* records;
+        const uint8_t* next;
+    };
+
+    // Multiplies the rows of one tile with one block. `row_of(i)` is the packed row of slot i.
     template <class RowOf>
     void multiply_tile(const cpu::Row& row, const layout::CpuRecordPlan& plan,
-                       const PackedRows& rows, const uint8_t* block, const uint8_t* next_block,
-                       int32_t slot, int tokens, RowOf&& row_of, TileResult& result) const {
+                       const PackedRows& rows, const Block& block, const SlotTile& slots,
+                       RowOf&& row_of, TileResult& result) const {
         TileRows tile;
-        for (int i = 0; i < tokens; ++i) {
-            const int64_t index = row_of(slot + i);
+        for (int i = 0; i < slots.tokens; ++i) {
+            const int64_t index = row_of(slots.first + i);
             tile.x[i] = at<uint8_t>(rows.x_offset + index * rows.x_bytes);
             tile.sum[i] = at<float>(rows.sum_offset) + index * rows.sum_count;
             tile.scale[i] = at<float>(rows.scale_offset) + index * rows.scale_count;
         }
         cpu::MultiplyArgs args;
         args.plan = &plan;
-        args.block = block;
-        args.next_block = next_block;
+        args.block = block.records;
+        args.next_block = slots.last ? block.next : block.records;
         args.x = tile.x;
         args.x_sum = tile.sum;
         args.x_scale = tile.scale;
         args.out = result.values;
-        row.multiply(tokens, args);
+        row.multiply(slots.tokens, args);
     }
 
-    // Calls body(slot, tokens) for an expert's slots, cut as evenly as tiles allow.
+    // Calls body(tile) for an expert's slots, cut as evenly as tiles allow.
     template <class Body>
     void for_tiles(int32_t expert, Body&& body) const {
         const int32_t first = routing_.first[static_cast<size_t>(expert)];
@@ -188,7 +200,8 @@ class LayerRun {
         for (int64_t tile = 0; tile < tiles; ++tile) {
             const int64_t begin = count * tile / tiles;
             const int64_t end = count * (tile + 1) / tiles;
-            body(first + static_cast<int32_t>(begin), static_cast<int>(end - begin));
+            body(SlotTile{first + static_cast<int32_t>(begin), static_cast<int>(end - begin),
+                          tile + 1 == tiles});
         }
     }
 
@@ -227,31 +240,46 @@ class LayerRun {
             };
             const int64_t begin = first_at(begin_cost);
             const int64_t end = first_at(end_cost);
-            for (int64_t block = begin; block < end; ++block) gate_up_block(expert, block);
+            for (int64_t block = begin; block < end; ++block) {
+                const bool more = block + 1 < blocks;
+                gate_up_block(expert, block,
+                              {gate_up_records(i, block),
+                               more ? gate_up_records(i, block + 1) : gate_up_records(i + 1, 0)});
+            }
             cost += blocks * each;
         }
     }
 
-    void gate_up_block(int32_t expert, int64_t block) const {
+    // Records of a block of the i-th active expert; null past the last expert.
+    [[nodiscard]] const uint8_t* gate_up_records(int32_t i, int64_t block) const noexcept {
+        if (i == routing_.active_count) return nullptr;
+        return weights_of(routing_.active[static_cast<size_t>(i)]).gate_up +
+               block * bundle_.gate_up.block_bytes();
+    }
+    [[nodiscard]] const uint8_t* down_records(int32_t i, int64_t block) const noexcept {
+        if (i == routing_.active_count) return nullptr;
+        return weights_of(routing_.active[static_cast<size_t>(i)]).down +
+               block * bundle_.down.block_bytes();
+    }
+
+    void gate_up_block(int32_t expert, int64_t block, const Block& records) const {
         const CpuStore::Expert weights = weights_of(expert);
-        const uint8_t* records = weights.gate_up + block * bundle_.gate_up.block_bytes();
         const int64_t per_block = bundle_.gate_up.outputs_per_block();
         cpu::ActivateArgs args = activation();
         args.outputs = std::min(per_block, bundle_.gate_up.outputs - block * per_block);
         args.bias =
             weights.gate_up_bias == nullptr ? nullptr : weights.gate_up_bias + block * kLanes;
         float* out = at<float>(run_.plan.intermediate_offset) + block * per_block;
-        for_tiles(expert, [&](int32_t slot, int tokens) {
+        for_tiles(expert, [&](const SlotTile& tile) {
             TileResult result;
             multiply_tile(
-                *run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden, records,
-                records + bundle_.gate_up.block_bytes(), slot, tokens,
+                *run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden, records, tile,
                 [&](int32_t s) {
                     return bundle_.input_order ? s : routing_.token[static_cast<size_t>(s)];
                 },
                 result);
-            for (int i = 0; i < tokens; ++i) {
-                const int32_t s = slot + i;
+            for (int i = 0; i < tile.tokens; ++i) {
+                const int32_t s = tile.first + i;
                 args.values = result.values + i * kLanes;
                 args.weight =
                     layer_.router_weight_on_input ? routing_.weight[static_cast<size_t>(s)] : 1.0F;
@@ -294,7 +322,12 @@ class LayerRun {
         }
         for (int32_t i = 0; i < routing_.active_count; ++i) {
             const int32_t expert = routing_.active[static_cast<size_t>(i)];
-            for (int64_t block = begin; block < end; ++block) down_block(expert, block);
+            for (int64_t block = begin; block < end; ++block) {
+                const bool more = block + 1 < end;
+                down_block(expert, block,
+                           {down_records(i, block),
+                            more ? down_records(i, block + 1) : down_records(i + 1, begin)});
+            }
         }
         const auto element = static_cast<int64_t>(cpu::element_bytes(run_.output_type));
         auto* output = static_cast<uint8_t*>(run_.args.output);
@@ -304,22 +337,20 @@ class LayerRun {
         }
     }
 
-    void down_block(int32_t expert, int64_t block) const {
+    void down_block(int32_t expert, int64_t block, const Block& records) const {
         const CpuStore::Expert weights = weights_of(expert);
-        const uint8_t* records = weights.down + block * bundle_.down.block_bytes();
         const int64_t first = block * kLanes;
         cpu::CombineArgs args = {};
         args.outputs = std::min<int64_t>(kLanes, layer_.hidden_size - first);
         args.bias = weights.down_bias == nullptr ? nullptr : weights.down_bias + first;
         float* sums = at<float>(run_.plan.sums_offset) + first;
-        for_tiles(expert, [&](int32_t slot, int tokens) {
+        for_tiles(expert, [&](const SlotTile& tile) {
             TileResult result;
             multiply_tile(
-                *run_.rows.down, bundle_.down, run_.plan.intermediate, records,
-                records + bundle_.down.block_bytes(), slot, tokens, [](int32_t s) { return s; },
-                result);
-            for (int i = 0; i < tokens; ++i) {
-                const auto s = static_cast<size_t>(slot + i);
+                *run_.rows.down, bundle_.down, run_.plan.intermediate, records, tile,
+                [](int32_t s) { return s; }, result);
+            for (int i = 0; i < tile.tokens; ++i) {
+                const auto s = static_cast<size_t>(tile.first + i);
                 args.values = result.values + i * kLanes;
                 args.weight = layer_.router_weight_on_input ? 1.0F : routing_.weight[s];
                 args.sum = sums + routing_.token[s] * layer_.hidden_size;
