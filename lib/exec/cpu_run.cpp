@@ -137,6 +137,10 @@ class LayerRun {
         return store_.expert(run_.bundle.slots()[static_cast<size_t>(expert)]);
     }
 
+    [[nodiscard]] CpuStore::Expert weights_of_active(int32_t i) const noexcept {
+        return weights_of(routing_.active[static_cast<size_t>(i)]);
+    }
+
     // Weights of the expert that owns a sorted slot.
     [[nodiscard]] CpuStore::Expert expert_of(int64_t slot) const noexcept {
         const auto next = std::upper_bound(routing_.first.begin(), routing_.first.end(), slot);
@@ -231,6 +235,7 @@ class LayerRun {
     // The (expert, block) pairs whose cost starts in [begin_cost, end_cost).
     void gate_up_range(int64_t begin_cost, int64_t end_cost) const {
         const int64_t blocks = bundle_.gate_up.blocks();
+        const int64_t block_bytes = bundle_.gate_up.block_bytes();
         int64_t cost = 0;  // of everything before this expert
         for (int32_t i = 0; i < routing_.active_count && cost < end_cost; ++i) {
             const int32_t expert = routing_.active[static_cast<size_t>(i)];
@@ -240,30 +245,20 @@ class LayerRun {
             };
             const int64_t begin = first_at(begin_cost);
             const int64_t end = first_at(end_cost);
+            const CpuStore::Expert weights = weights_of(expert);
+            const uint8_t* following =
+                i + 1 < routing_.active_count ? weights_of_active(i + 1).gate_up : nullptr;
             for (int64_t block = begin; block < end; ++block) {
-                const bool more = block + 1 < blocks;
-                gate_up_block(expert, block,
-                              {gate_up_records(i, block),
-                               more ? gate_up_records(i, block + 1) : gate_up_records(i + 1, 0)});
+                const uint8_t* records = weights.gate_up + block * block_bytes;
+                gate_up_block(expert, weights, block,
+                              {records, block + 1 < blocks ? records + block_bytes : following});
             }
             cost += blocks * each;
         }
     }
 
-    // Records of a block of the i-th active expert; null past the last expert.
-    [[nodiscard]] const uint8_t* gate_up_records(int32_t i, int64_t block) const noexcept {
-        if (i == routing_.active_count) return nullptr;
-        return weights_of(routing_.active[static_cast<size_t>(i)]).gate_up +
-               block * bundle_.gate_up.block_bytes();
-    }
-    [[nodiscard]] const uint8_t* down_records(int32_t i, int64_t block) const noexcept {
-        if (i == routing_.active_count) return nullptr;
-        return weights_of(routing_.active[static_cast<size_t>(i)]).down +
-               block * bundle_.down.block_bytes();
-    }
-
-    void gate_up_block(int32_t expert, int64_t block, const Block& records) const {
-        const CpuStore::Expert weights = weights_of(expert);
+    void gate_up_block(int32_t expert, const CpuStore::Expert& weights, int64_t block,
+                       const Block& records) const {
         const int64_t per_block = bundle_.gate_up.outputs_per_block();
         cpu::ActivateArgs args = activation();
         args.outputs = std::min(per_block, bundle_.gate_up.outputs - block * per_block);
@@ -316,17 +311,20 @@ class LayerRun {
         const int64_t hidden = layer_.hidden_size;
         const int64_t first = begin * kLanes;
         const int64_t width = std::min(end * kLanes, hidden) - first;
+        const int64_t block_bytes = bundle_.down.block_bytes();
         float* sums = at<float>(run_.plan.sums_offset);
         for (int64_t t = 0; t < run_.args.tokens; ++t) {
             std::fill_n(sums + t * hidden + first, width, 0.0F);
         }
         for (int32_t i = 0; i < routing_.active_count; ++i) {
-            const int32_t expert = routing_.active[static_cast<size_t>(i)];
+            const CpuStore::Expert weights = weights_of_active(i);
+            const uint8_t* following = i + 1 < routing_.active_count
+                                           ? weights_of_active(i + 1).down + begin * block_bytes
+                                           : nullptr;
             for (int64_t block = begin; block < end; ++block) {
-                const bool more = block + 1 < end;
-                down_block(expert, block,
-                           {down_records(i, block),
-                            more ? down_records(i, block + 1) : down_records(i + 1, begin)});
+                const uint8_t* records = weights.down + block * block_bytes;
+                down_block(routing_.active[static_cast<size_t>(i)], weights, block,
+                           {records, block + 1 < end ? records + block_bytes : following});
             }
         }
         const auto element = static_cast<int64_t>(cpu::element_bytes(run_.output_type));
@@ -337,8 +335,8 @@ class LayerRun {
         }
     }
 
-    void down_block(int32_t expert, int64_t block, const Block& records) const {
-        const CpuStore::Expert weights = weights_of(expert);
+    void down_block(int32_t expert, const CpuStore::Expert& weights, int64_t block,
+                    const Block& records) const {
         const int64_t first = block * kLanes;
         cpu::CombineArgs args = {};
         args.outputs = std::min<int64_t>(kLanes, layer_.hidden_size - first);
