@@ -29,6 +29,7 @@ int64_t live_blocks() noexcept {
 using mmoe::fault::allocations;
 using mmoe::fault::counted;
 
+#pragma GCC visibility push(default)
 extern "C" {
 void* __libc_malloc(size_t size_bytes);
 void* __libc_calloc(size_t count, size_t size_bytes);
@@ -67,3 +68,4 @@ void free(void* memory) noexcept {
     __libc_free(memory);
 }
 }
+#pragma GCC visibility pop
