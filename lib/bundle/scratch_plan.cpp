@@ -50,14 +50,13 @@ ScratchPlan::Need ScratchPlan::plan(const BundleSpec& spec, DeviceKind device,
 }
 
 ScratchPlan::ScratchPlan(const BundleSpec& spec, DeviceKind device, uint32_t thread_count,
-                         int64_t expert_count) noexcept
+                         int64_t expert_count, uint64_t limit_bytes) noexcept
     : up_(plan(spec, device, Projection::kUp)), down_(plan(spec, device, Projection::kDown)) {
     const uint64_t least = std::max(up_.bytes(kOutputUnit), down_.bytes(kOutputUnit));
-    const uint64_t loaders =
-        std::min({kMaxScratchBytes / least, kMaxLoaders, uint64_t{thread_count},
-                  static_cast<uint64_t>(expert_count)});
+    const uint64_t loaders = std::min({limit_bytes / least, kMaxLoaders, uint64_t{thread_count},
+                                       static_cast<uint64_t>(expert_count)});
     loader_count_ = static_cast<uint32_t>(std::max<uint64_t>(loaders, 1));
-    const uint64_t share = kMaxScratchBytes / loader_count_;
+    const uint64_t share = limit_bytes / loader_count_;
     for (Need* need : {&up_, &down_}) {
         const uint64_t band = share - std::min(share, need->fixed_bytes);
         need->band_rows = std::min(fitting_rows(band, need->bytes_per_output),

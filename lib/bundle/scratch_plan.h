@@ -18,7 +18,7 @@ class ScratchPlan {
   public:
     // `spec` is supported. `expert_count` experts are to be loaded.
     ScratchPlan(const BundleSpec& spec, DeviceKind device, uint32_t thread_count,
-                int64_t expert_count) noexcept;
+                int64_t expert_count, uint64_t limit_bytes = kMaxScratchBytes) noexcept;
 
     [[nodiscard]] uint32_t loader_count() const noexcept { return loader_count_; }
     // Outputs read at a time: a multiple of 64.
