@@ -68,9 +68,7 @@ CpuStore::Place CpuStore::place(Projection projection) const noexcept {
 Status CpuStore::keep_input_order(const StoreEntry& entry) {
     if (!plan_.input_order || entry.projection == Projection::kDown) return {};
     const auto inputs = static_cast<size_t>(spec_.layer.hidden_size);
-    std::vector<int32_t> order =
-        input_order(spec_.config, spec_.layer.hidden_size, entry.tensors.group_index);
-    for (size_t k = order.size(); k < inputs; ++k) order.push_back(static_cast<int32_t>(k));
+    const std::vector<int32_t> order = hidden_order(spec_, entry);
     auto* kept = reinterpret_cast<int32_t*>(slot_data(entry.slot) + plan_.order_offset_bytes());
     uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
     if (known != 0) return check_same_order({kept, inputs}, order);

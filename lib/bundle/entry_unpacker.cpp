@@ -2,6 +2,7 @@
 #include "bundle/entry_unpacker.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "layout/cpu_record.h"
 #include "repack/slice.h"
@@ -39,6 +40,16 @@ Result<std::unique_ptr<Unpacker>> unpack_entry(const BundleSpec& spec, const Sha
         entry.channels.subspan(static_cast<size_t>(slice.first), static_cast<size_t>(slice.size));
     return move_outputs(std::move(whole), outputs, channels, std::min(max_rows, outputs),
                         allocator);
+}
+
+std::vector<int32_t> hidden_order(const BundleSpec& spec, const StoreEntry& entry) {
+    const int64_t inputs = spec.layer.hidden_size;
+    std::vector<int32_t> order = input_order(spec.config, inputs, entry.tensors.group_index);
+    if (order.empty()) {
+        order.resize(static_cast<size_t>(inputs));
+        std::iota(order.begin(), order.end(), 0);
+    }
+    return order;
 }
 
 }  // namespace mmoe

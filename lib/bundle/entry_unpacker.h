@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/memory.h"
 #include "bundle/spec.h"
@@ -19,5 +20,8 @@ namespace mmoe {
 Result<std::unique_ptr<Unpacker>> unpack_entry(const BundleSpec& spec, const Shard& shard,
                                                const StoreEntry& entry, int64_t max_rows,
                                                const std::shared_ptr<const Allocator>& allocator);
+
+// [H]: the hidden element that comes to each input of a gate or up projection.
+std::vector<int32_t> hidden_order(const BundleSpec& spec, const StoreEntry& entry);
 
 }  // namespace mmoe
