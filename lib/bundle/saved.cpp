@@ -153,9 +153,11 @@ Result<std::shared_ptr<Bundle>> Bundle::open(std::shared_ptr<const Context> cont
         bundle->context_->parallel->run(static_cast<uint32_t>(batch), [&](uint32_t i) {
             const int64_t slot = first + i;
             const auto index = static_cast<uint64_t>(slot);
-            statuses[i] =
-                read_expert(file, header.payload_offset + index * header.expert_bytes,
-                            store.slot_bytes(slot), verify ? &checksums[index] : nullptr, slot);
+            statuses[i] = guarded([&] {
+                return read_expert(file, header.payload_offset + index * header.expert_bytes,
+                                   store.slot_bytes(slot), verify ? &checksums[index] : nullptr,
+                                   slot);
+            });
         });
         for (int64_t i = 0; i < batch; ++i) TRY(std::move(statuses[static_cast<size_t>(i)]));
         const auto done_bytes = static_cast<uint64_t>(first + batch) * header.expert_bytes;
