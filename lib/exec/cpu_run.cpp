@@ -55,12 +55,13 @@ class LayerRun {
         routing_.active = {at<int32_t>(run.plan.active_offset), experts};
     }
 
-    void operator()() {
+    bool operator()() {
         sort_slots(run_.args, run_.bundle.slots(), routing_);
         pack_hidden();
         multiply_gate_up();
         pack_intermediate();
         multiply_down();
+        return routing_.out_of_range;
     }
 
   private:
@@ -367,10 +368,10 @@ class LayerRun {
 
 }  // namespace
 
-void run_cpu_layer(const CpuRun& run) {
-    if (run.args.tokens == 0) return;
+bool run_cpu_layer(const CpuRun& run) {
+    if (run.args.tokens == 0) return false;
     LayerRun layer(run);
-    layer();
+    return layer();
 }
 
 }  // namespace mmoe
