@@ -1091,7 +1091,7 @@ enum {
     MMOE_PRECISION_EXACT = 1,   /**< fp32 activations and products; 1e-5. CPU only. */
     MMOE_PRECISION_INT8 = 2     /**< 8-bit activations are permitted, on the CPU: blocks of 128
                                      integers and a scale. Measured 1.0e-2 to 1.8e-2 for a layer
-                                     (5e-3 a product), 4e-2 with such hidden values. Twice as fast
+                                     (6e-3 a product), 5e-2 with such hidden values. Twice as fast
                                      with many tokens, no faster with one. Where it would not pay
                                      16 bits serve; mmoe_executor_explain() tells. */
 };
