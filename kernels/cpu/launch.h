@@ -48,10 +48,18 @@ enum class ActivationFormat : int32_t {
     kF32,    // float, exact
     kBf16,   // uint16_t, exact for bf16 inputs but for denormals, which count as 0
     kInt16,  // int16_t block fixed point: x = element * x_scale[sum block]
+    kInt8,   // int8_t block fixed point, in the order of layout::cpu_byte_order()
 };
 
 [[nodiscard]] constexpr size_t activation_bytes(ActivationFormat format) noexcept {
-    return format == ActivationFormat::kF32 ? 4 : 2;
+    switch (format) {
+        case ActivationFormat::kF32:
+            return 4;
+        case ActivationFormat::kInt8:
+            return 1;
+        default:
+            return 2;
+    }
 }
 
 // Element types of hidden states, intermediates and outputs. Values of mmoe_dtype.
@@ -68,7 +76,7 @@ struct PackArgs {
     const void* source;  // [K]
     void* x;             // [x_elements] = [groups, padded_group] in the row's format
     float* x_sum;        // [x_sum_count]: sum of the elements of `x` of a sum block
-    float* x_scale;      // [x_scale_count]: kInt16 only, else untouched
+    float* x_scale;      // [x_scale_count]: fixed point only, else untouched
 };
 
 // Multiplies `tokens` packed rows with one block.
@@ -79,7 +87,7 @@ struct MultiplyArgs {
                                   // itself if more tokens follow, else its next block; or null
     const void* const* x;         // [tokens] packed rows, each 64-byte aligned
     const float* const* x_sum;    // [tokens] -> [x_sum_count]
-    const float* const* x_scale;  // [tokens] -> [x_scale_count]; kInt16 only
+    const float* const* x_scale;  // [tokens] -> [x_scale_count]; fixed point only
     float* out;                   // [tokens, 64], 64-byte aligned, overwritten
 };
 
