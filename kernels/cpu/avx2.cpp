@@ -3,9 +3,11 @@
 #include "cpu/elementwise.h"
 #include "cpu/gemm_f32.h"
 #include "cpu/gemm_int16.h"
+#include "cpu/marlin_tiles_avx2.h"
 #include "cpu/pack_rows.h"
 #include "cpu/pack_tiles_avx2.h"
 #include "cpu/tiers.h"
+#include "cpu/turn_avx2.h"
 #include "cpu/vector_avx2.h"
 
 namespace mmoe::cpu::avx2 {
@@ -43,6 +45,15 @@ void pack_tiles(const PackTilesArgs& args) {
     } else {
         pack_tiles_of<8>(args);
     }
+}
+void pack_marlin(const PackMarlinArgs& args) {
+    pack_marlin_tiles(args);
+}
+void turn_words(const TurnArgs& args) {
+    turn_words_of(args);
+}
+void turn_fields(const TurnArgs& args) {
+    turn_fields_of(args);
 }
 
 }  // namespace mmoe::cpu::avx2
