@@ -108,6 +108,16 @@ PackTiles pack_tiles(Tier tier) {
     return tier >= Tier::kAvx2 ? &avx2::pack_tiles : &portable::pack_tiles;
 }
 
+PackMarlin pack_marlin(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::pack_marlin : nullptr;
+}
+Turn turn_words(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::turn_words : nullptr;
+}
+Turn turn_fields(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::turn_fields : nullptr;
+}
+
 Tier usable_tier() {
     static const Tier tier = detect_tier();
     return tier;

@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "kernels/cuda": ["kernels/layout"],
     "lib/base": [],
     "lib/checkpoint": ["lib/base", "kernels/layout"],
-    "lib/unpack": ["lib/base", "lib/checkpoint", "kernels/layout"],
+    "lib/unpack": ["lib/base", "lib/checkpoint", "kernels/layout", LAUNCH_CPU],
     "lib/repack": ["lib/base", "lib/checkpoint", "lib/unpack", "kernels/layout", LAUNCH_CPU],
     "lib/device": ["lib/base", LAUNCH_CPU, LAUNCH_CUDA, FILL_CUDA],
     "lib/bundle": ["lib/base", "lib/checkpoint", "lib/unpack", "lib/repack", "lib/device",
