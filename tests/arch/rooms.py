@@ -37,7 +37,8 @@ MAY_INCLUDE = {
 
 # Headers from outside that only the named rooms may use.
 OUTSIDE = {
-    re.compile(r"cuda.*|cooperative_groups.*|driver_types\.h|mma\.h"): ["lib/device", "kernels/cuda"],
+    re.compile(r"cuda.*|cooperative_groups.*|driver_types\.h|mma\.h"): ["lib/device", "kernels/cuda",
+                                                                         "examples"],
     re.compile(r"nlohmann/.*"): ["lib/checkpoint", "examples"],
     re.compile(r"iostream|ostream|fstream"): ["examples", "bindings"],
 }
