@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// How decode rows are made; one source file a type and number of bits has some.
+#pragma once
+
+#include <type_traits>
+
+#include "cuda/decode_kernel.h"
+#include "cuda/launch.h"
+
+namespace mmoe::cuda {
+
+constexpr int32_t kMostUnitGroups = 4;  // of 32 inputs
+
+[[nodiscard]] constexpr int32_t decode_ring_bytes(int32_t bits, int32_t unit_groups) noexcept {
+    return kDecodeWarps * kDecodeDepth * decode_unit_bytes(bits, unit_groups);
+}
+[[nodiscard]] constexpr int32_t decode_shared_bytes(int32_t bits, int32_t unit_groups) noexcept {
+    return kDecodeWarps * kPartialFloats * static_cast<int32_t>(sizeof(float)) +
+           decode_ring_bytes(bits, unit_groups);
+}
+
+// Whether the scales of a unit are one an output, or one a run of its `kUnitGroups` equal runs.
+[[nodiscard]] constexpr bool scale_lasts(int32_t group_size, int32_t unit, int32_t run) noexcept {
+    return group_size % unit == 0 || (unit % group_size == 0 && group_size % run == 0);
+}
+
+template <class Type, int kUnitGroups>
+const char* refuse_decode(const Problem& problem) {
+    constexpr bool kBf16 = std::is_same_v<typename Type::Number, Bf16>;
+    constexpr int32_t kShared = decode_shared_bytes(Type::kBits, kUnitGroups);
+    constexpr auto kStatic = static_cast<int32_t>(sizeof(DecodeShared));
+    if (problem.device.compute_capability < 80) return "needs compute capability 8.0";
+    if (problem.device.shared_memory_bytes < kShared + kStatic) return "needs more shared memory";
+    if (problem.compute_type != (kBf16 ? Element::kBf16 : Element::kF16)) {
+        return "multiplies another activation type";
+    }
+    if (problem.bits != Type::kBits) return "multiplies another number of bits";
+    if (problem.mean_tokens > kDecodeTokens) return "meant for at most 16 tokens an expert";
+    if (problem.slots > kDecodeSlots) return "serves at most 1024 slots";
+    if (problem.scale_type == layout::ScaleType::kF32) return "scales have 16 bits";
+    for (const int32_t group_size : problem.group_sizes) {
+        if (!scale_lasts(group_size, Type::kInputs, Type::kInputs / kUnitGroups)) {
+            return "multiplies other group sizes";
+        }
+    }
+    if (problem.expert_count > UINT16_MAX ||
+        4 * decode_route_words(problem.expert_count, problem.slots) >
+            decode_ring_bytes(Type::kBits, kUnitGroups)) {
+        return "sorts slots of fewer experts";
+    }
+    return nullptr;
+}
+
+template <class Type, int kUnitGroups>
+constexpr Row decode_row(const char* name) noexcept {
+    return {.name = name,
+            .refuse = &refuse_decode<Type, kUnitGroups>,
+            .tile_tokens = kDecodeTokens,
+            .threads = kDecodeThreads,
+            .shared_bytes = decode_shared_bytes(Type::kBits, kUnitGroups),
+            .blocks_per_processor = 1,
+            .kernel = nullptr,
+            .layer_kernel = &moe_decode<Type>};
+}
+
+}  // namespace mmoe::cuda
