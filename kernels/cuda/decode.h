@@ -5,14 +5,20 @@
 // GEMM 1 to the last of GEMM 2. In order of work, every block
 //   sorts the slots by expert                                        decode_route.h
 //   claims items (expert tile, 128 outputs, a part of K) in order    decode_queue.h
-//   streams their weights through a ring in shared memory            decode_ring.h
-//   multiplies, warp by warp a part of K, and adds up the warps      decode_multiply.h
-//   stores the intermediate, or the results of GEMM 2                decode_item.h
+//   streams their weights through rings in shared memory             decode_ring.h
+//   multiplies, each warp its part of K                              decode_multiply.h
+//   adds up the warps, stores the intermediate or the results        decode_finish.h
 //   waits for all results and adds its share of the outputs          decode_combine.h
+//
+// Warps have roles, and no step of one waits for all the others:
+//   workers     kDecodeWarps: stream and multiply, unit after unit, over the borders of items
+//   finishers   2: add up and publish an item while the workers are at the next one
+//   claimer     1: claims items before they are needed
+//   watcher     1: sees when an intermediate is complete
 //
 // A block waits only for items that running blocks have claimed, and those of GEMM 1 wait for
 // nothing: the kernel ends however many blocks run at a time. Which block computes an item
-// changes no bit of it. The counters are 0 between runs; the last block to leave clears them.
+// changes no bit of it.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +29,22 @@
 namespace mmoe::cuda {
 
 constexpr int kDecodeSlots = 1024;  // most slots of a run
-constexpr int kDecodeTokens = 16;   // rows of an expert tile
 constexpr int kDecodeWarps = 8;     // that multiply
 constexpr int kDecodeDepth = 2;     // units of a warp's ring
-constexpr int kDecodeThreads = 32 * (kDecodeWarps + 2);
+constexpr int kDecodeWorkers = 32 * kDecodeWarps;
+constexpr int kDecodeFinishers = 64;
+constexpr int kDecodeThreads = kDecodeWorkers + kDecodeFinishers + 64;
 
+// Of a run. Two sets alternate: each run uses one and clears the other.
 struct DecodeCounters {
-    int32_t claimed;              // items
-    int32_t finished;             // items of GEMM 2
-    int32_t left;                 // blocks
-    int32_t ready[kDecodeSlots];  // blocks of 128 (gated: 64) columns of each tile's intermediate
+    struct Set {
+        int32_t claimed;              // items
+        int32_t finished;             // items of GEMM 2
+        int32_t ready[kDecodeSlots];  // items of GEMM 1, by expert tile
+    };
+    int32_t run;      // its lowest bit is the set in use
+    int32_t arrived;  // blocks that have read `run`
+    Set sets[2];
 };
 
 // One GEMM, cut into items.
@@ -57,6 +69,7 @@ struct DecodeArgs {
     int32_t expert_count;
     int32_t slot_count;
     int32_t top_k;
+    int32_t token_factor;  // token_of()
     int32_t* skipped;  // or null
 
     ActivationArgs activation;

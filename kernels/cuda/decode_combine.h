@@ -52,7 +52,8 @@ __device__ __forceinline__ float4 add_results(const DecodeArgs& args, const Deco
 }
 
 // By the workers.
-__device__ __forceinline__ void combine_decode(const DecodeArgs& args, const DecodeTables& tables) {
+__device__ __forceinline__ void combine_decode(const DecodeArgs& args, const DecodeTables& tables,
+                                               const DecodeCounters::Set& counters) {
     const DecodeGemm& gemm = args.gemm[1];
     const int32_t token_shares = (args.columns + kCombineColumns - 1) / kCombineColumns;
     const int32_t shares = args.tokens * token_shares;
@@ -60,7 +61,8 @@ __device__ __forceinline__ void combine_decode(const DecodeArgs& args, const Dec
     if (share >= shares) return;
     if (threadIdx.x == 0) {
         const int32_t items = tables.tile_count * gemm.column_blocks * gemm.splits;
-        while (ptx::ld_acquire_gpu(&args.counters->finished) < items) __nanosleep(20);
+        while (ptx::ld_acquire_gpu(&counters.finished) < items) {
+        }
     }
     sync_workers();
 #pragma unroll 1

@@ -49,6 +49,7 @@ DecodeArgs describe(const DecodeLaunch& launch) noexcept {
     args.expert_count = layer.expert_count;
     args.slot_count = static_cast<int32_t>(run.tokens * run.top_k);
     args.top_k = run.top_k;
+    args.token_factor = round_up_quotient(1 << 20, run.top_k);
     args.skipped = run.skipped;
     args.activation = {layer.activation, layer.alpha, layer.beta, layer.limit};
     args.gated = layer.gated;
@@ -75,14 +76,8 @@ DecodeArgs describe(const DecodeLaunch& launch) noexcept {
 
 std::span<const Row> decode_rows() noexcept {
     static constexpr Row kRows[] = {
-        decode_row<DecodeType<Bf16, 4, 8>, 1>("moe_decode.bf16.int4.n128m16k128.sm80"),
-        decode_row<DecodeType<Bf16, 4, 2>, 4>("moe_decode.bf16.int4.n128m16k32.sm80"),
-        decode_row<DecodeType<F16, 4, 8>, 1>("moe_decode.f16.int4.n128m16k128.sm80"),
-        decode_row<DecodeType<F16, 4, 2>, 4>("moe_decode.f16.int4.n128m16k32.sm80"),
-        decode_row<DecodeType<Bf16, 8, 4>, 1>("moe_decode.bf16.int8.n128m16k64.sm80"),
-        decode_row<DecodeType<Bf16, 8, 2>, 2>("moe_decode.bf16.int8.n128m16k32.sm80"),
-        decode_row<DecodeType<F16, 8, 4>, 1>("moe_decode.f16.int8.n128m16k64.sm80"),
-        decode_row<DecodeType<F16, 8, 2>, 2>("moe_decode.f16.int8.n128m16k32.sm80"),
+        decode_row<DecodeType<Bf16, 4, 8, 1>>("moe_decode.bf16.int4.n128m8k128.sm80"),
+        decode_row<DecodeType<Bf16, 4, 8, 2>>("moe_decode.bf16.int4.n128m16k128.sm80"),
     };
     return kRows;
 }

@@ -2,9 +2,7 @@
 // The items of a block: claimed one by one from all blocks' common list, in order, by a warp that
 // does nothing else, and published in shared memory before the others need them.
 //
-// The list is GEMM 1 of all expert tiles, then GEMM 2 of all expert tiles. A second warp carries
-// news between blocks: it publishes which items are finished and watches for the intermediate
-// that an item of GEMM 2 multiplies. It has no loads under way that its fences would wait for.
+// The list is GEMM 1 of all expert tiles, then GEMM 2 of all expert tiles.
 #pragma once
 
 #include <cstdint>
@@ -29,35 +27,35 @@ struct __align__(16) DecodeItem {
 };
 
 struct DecodeQueue {
-    // An issuing warp is less than 2 * kDecodeDepth + 4 rounds ahead, a round is at most
-    // kDecodeWarps items: more places than items are ever published but not finished.
-    static constexpr int kPlaces = 64;
+    // A warp asks for items up to 3 * kDecodeWarps ahead of the one it multiplies, and the
+    // finishers are at most two behind: more places than items are in use.
+    static constexpr int kPlaces = 32;
     DecodeItem items[kPlaces];
     int32_t wanted;     // items that should be published
     int32_t published;  // items
     int32_t ready;      // items whose x is there
-    int32_t finished;   // items whose results are stored
 
     __device__ __forceinline__ void clear() {
         wanted = 1;
         published = 0;
         ready = 0;
-        finished = 0;
     }
     __device__ __forceinline__ const DecodeItem& at(int item) const {
         return items[item % kPlaces];
     }
     __device__ __forceinline__ void want(int count) {
-        if (threadIdx.x % 32 == 0 && ptx::ld_acquire_shared(ptx::shared_address(&wanted)) < count) {
-            atomicMax(&wanted, count);
-        }
+        if (threadIdx.x % 32 == 0) atomicMax(&wanted, count);
     }
 };
 
+__device__ __forceinline__ int32_t read_shared(const int32_t& counter) {
+    return ptx::ld_acquire_shared(ptx::shared_address(&counter));
+}
+
 // Returns when the counter has reached `count`.
 __device__ __forceinline__ void await_shared(const int32_t& counter, int count) {
-    const uint32_t address = ptx::shared_address(&counter);
-    while (ptx::ld_acquire_shared(address) < count) __nanosleep(20);
+    while (read_shared(counter) < count) {
+    }
 }
 
 // Item `number` of the list.
@@ -95,9 +93,10 @@ __device__ __forceinline__ DecodeItem locate_item(const DecodeArgs& args,
     return item;
 }
 
-// One thread. `first` has been claimed already.
+// The claimer, one thread. `first` has been claimed already.
 __device__ __forceinline__ void claim_items(const DecodeArgs& args, const DecodeTables& tables,
-                                            int32_t first, DecodeQueue& queue) {
+                                            int32_t first, DecodeCounters::Set& counters,
+                                            DecodeQueue& queue) {
     int32_t number = first;
 #pragma unroll 1
     for (int item = 0;; ++item) {
@@ -105,37 +104,28 @@ __device__ __forceinline__ void claim_items(const DecodeArgs& args, const Decode
         queue.items[item % DecodeQueue::kPlaces] = located;
         ptx::st_release_shared(ptx::shared_address(&queue.published), item + 1);
         if (located.gemm == kNoGemm) return;
-        await_shared(queue.wanted, item + 2);
-        number = atomicAdd(&args.counters->claimed, 1);
+        while (read_shared(queue.wanted) < item + 2) __nanosleep(20);
+        number = atomicAdd(&counters.claimed, 1);
     }
 }
 
-// One thread.
-__device__ __forceinline__ void carry_news(const DecodeArgs& args, DecodeQueue& queue) {
+// The watcher, one thread: publishes items of GEMM 2 as ready when all blocks of columns of their
+// intermediate are stored.
+__device__ __forceinline__ void watch_items(const DecodeArgs& args, DecodeCounters::Set& counters,
+                                            DecodeQueue& queue) {
     const int32_t blocks = args.gemm[0].column_blocks;
-    int32_t ready_tile = -1;  // its intermediate is there
-    int ready = 0;
-    int reported = 0;
+    int ready_tile = -1;
 #pragma unroll 1
-    for (bool more = true; more || reported < ready;) {
-        if (reported < ptx::ld_acquire_shared(ptx::shared_address(&queue.finished))) {
-            const DecodeItem& item = queue.at(reported);
-            __threadfence();
-            ptx::red_release_gpu_add(
-                item.gemm == 0 ? &args.counters->ready[item.tile] : &args.counters->finished, 1);
-            ++reported;
-        } else if (more && ready < ptx::ld_acquire_shared(ptx::shared_address(&queue.published))) {
-            const DecodeItem& item = queue.at(ready);
-            if (item.gemm == 1 && item.tile != ready_tile) {
-                if (ptx::ld_acquire_gpu(&args.counters->ready[item.tile]) < blocks) continue;
-                ready_tile = item.tile;
+    for (int number = 0;; ++number) {
+        while (read_shared(queue.published) <= number) __nanosleep(20);
+        const DecodeItem& item = queue.at(number);
+        if (item.gemm == kNoGemm) return;
+        if (item.gemm == 1 && item.tile != ready_tile) {
+            ready_tile = item.tile;
+            while (ptx::ld_acquire_gpu(&counters.ready[ready_tile]) < blocks) {
             }
-            more = item.gemm != kNoGemm;
-            ready += more ? 1 : 0;
-            ptx::st_release_shared(ptx::shared_address(&queue.ready), ready);
-        } else {
-            __nanosleep(20);
         }
+        ptx::st_release_shared(ptx::shared_address(&queue.ready), number + 1);
     }
 }
 

@@ -17,10 +17,12 @@
 
 namespace mmoe::cuda {
 
-// kScaleSteps: MMA steps after which the scale changes, or may.
-template <class Number_, int kBits_, int kScaleSteps_>
+// kScaleSteps: MMA steps after which the scale changes, or may. kBlocks: blocks of 8 rows of x.
+template <class Number_, int kBits_, int kScaleSteps_, int kBlocks_>
 struct DecodeType {
     using Number = Number_;
+    static constexpr int kBlocks = kBlocks_;
+    static constexpr int kRows = 8 * kBlocks;  // of an expert tile
     static constexpr int kBits = kBits_;
     static constexpr int kScaleSteps = kScaleSteps_;
     static constexpr int kSteps = kBits == 4 ? 8 : 4;  // of one unit: 8 KB of codes either way

@@ -11,8 +11,6 @@
 
 namespace mmoe::cuda {
 
-constexpr int kDecodeWorkers = 32 * kDecodeWarps;  // threads that route, multiply and combine
-
 __device__ __forceinline__ void sync_workers() {
     ptx::bar_sync<1, kDecodeWorkers>();
 }
@@ -28,6 +26,12 @@ struct DecodeTables {
     int16_t slot_row[kDecodeSlots];  // -1: skipped
     uint32_t warp_sums[kDecodeWarps];
 };
+
+// slot / top_k for slots below kDecodeSlots; token_factor is 2^20 / top_k, rounded up: what that
+// adds to the product stays below 2^20 / top_k.
+__device__ __forceinline__ int32_t token_of(const DecodeArgs& args, int32_t slot) {
+    return slot * args.token_factor >> 20;
+}
 
 // Scratch of the routing, in words: one set of slots an expert, and where its rows begin.
 [[nodiscard]] constexpr int64_t decode_route_words(int64_t experts, int64_t slots) noexcept {
@@ -62,6 +66,7 @@ __device__ __forceinline__ DecodeScan scan_workers(uint32_t value, DecodeTables&
 }
 
 // Counts become the list of tiles; begin[e] is the first row of expert e.
+template <int kRows>
 __device__ __forceinline__ void write_decode_tiles(const DecodeArgs& args, const uint32_t* sets,
                                                    int set_words, uint32_t* begin,
                                                    DecodeTables& tables) {
@@ -76,24 +81,26 @@ __device__ __forceinline__ void write_decode_tiles(const DecodeArgs& args, const
                 rows += __popc(sets[expert * set_words + word]);
             }
         }
-        const int tiles = (rows + kDecodeTokens - 1) / kDecodeTokens;
+        const int tiles = (rows + kRows - 1) / kRows;
         if (first > 0) sync_workers();  // the sums of the scan before this one have been read
         const DecodeScan scan = scan_workers(static_cast<uint32_t>(rows) << 16 | tiles, tables);
         const uint32_t before = done + scan.before;
         if (expert < args.expert_count) begin[expert] = before >> 16;
 #pragma unroll 1
         for (int tile = 0; tile < tiles; ++tile) {
-            const int row = tile * kDecodeTokens;
+            const int row = tile * kRows;
             tables.tiles[(before & 0xFFFF) + tile] = {
                 static_cast<uint16_t>(expert), static_cast<uint16_t>((before >> 16) + row),
-                static_cast<uint16_t>(min(rows - row, kDecodeTokens))};
+                static_cast<uint16_t>(min(rows - row, kRows))};
         }
         done += scan.total;
     }
     if (threadIdx.x == 0) tables.tile_count = static_cast<int32_t>(done & 0xFFFF);
 }
 
-// By the workers; `scratch` has decode_route_words() words. Ends without a barrier.
+// By the workers, into tiles of up to kRows rows; `scratch` has decode_route_words() words. Ends
+// without a barrier.
+template <int kRows>
 __device__ __forceinline__ void route_decode(const DecodeArgs& args, uint32_t* scratch,
                                              DecodeTables& tables) {
     constexpr int kOwn = kDecodeSlots / kDecodeWorkers;  // slots of a thread
@@ -122,7 +129,7 @@ __device__ __forceinline__ void route_decode(const DecodeArgs& args, uint32_t* s
         atomicOr(&sets[experts[own] * set_words + slot / 32], 1u << slot % 32);
     }
     sync_workers();
-    write_decode_tiles(args, sets, set_words, begin, tables);
+    write_decode_tiles<kRows>(args, sets, set_words, begin, tables);
     sync_workers();
 #pragma unroll
     for (int own = 0; own < kOwn; ++own) {
