@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lib/exec sees of the CUDA kernels: one call enqueues a whole MoE layer on a stream.
 //
-// Order of work on the stream:
+// Order of work on the stream, unless one kernel does all but the staging (decode.h):
 //   route     expert ids become one list of slots an expert, stable, and a list of tiles
 //   stage     (only where needed) hidden states become 16-bit, padded rows; with activation order
 //             one row a slot, gathered as its expert wants it
@@ -105,11 +105,17 @@ struct Problem {
     int32_t mean_tokens = 0;      // of one expert, rounded up
     bool ordered_inputs = false;  // hidden states come as one gathered row a slot
     bool counted_tokens = false;  // the device alone knows how many tokens there are
+    int64_t slots = 0;            // tokens * top_k
+    int32_t expert_count = 0;
+    int32_t group_sizes[2] = {};  // of the two GEMMs; 0: one scale a channel
+    layout::ScaleType scale_type = layout::ScaleType::kBf16;
 };
 
-struct GemmArgs;  // moe_gemm.h
+struct GemmArgs;    // moe_gemm.h
+struct DecodeArgs;  // decode.h
 
-// One way to multiply. A row serves both GEMMs of a layer.
+// One way to multiply. A row serves both GEMMs of a layer: one launch each of `kernel`, or one
+// launch of `layer_kernel` for routing, both GEMMs and the combine together.
 struct Row {
     const char* name;  // op.activation.weight.tile.target
     // Null if the row serves the problem, else a static sentence that says why not.
@@ -119,6 +125,7 @@ struct Row {
     int32_t shared_bytes;          // dynamic shared memory of a block
     int32_t blocks_per_processor;  // that its registers allow
     void (*kernel)(GemmArgs);
+    void (*layer_kernel)(DecodeArgs) = nullptr;
 };
 
 // Every row of this build, best first.

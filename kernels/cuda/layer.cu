@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cuda/decode_launch.h"
 #include "cuda/elementwise.h"
 #include "cuda/launch.h"
 #include "cuda/moe_gemm.h"
@@ -23,7 +24,7 @@ struct Table {
     size_t count = 0;
 
     Table() noexcept {
-        for (const std::span<const Row> part : {rows_bf16(), rows_f16()}) {
+        for (const std::span<const Row> part : {decode_rows(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -33,11 +34,11 @@ Element compute_type(Element hidden_type) noexcept {
     return hidden_type == Element::kF16 ? Element::kF16 : Element::kBf16;
 }
 
-// Byte offsets of one run in the workspace. The ticket, which must survive from run to run, comes
-// first, wherever the others are.
+// Byte offsets of one run in the workspace. What must survive from run to run, the ticket and the
+// decode kernel's counters, comes first, wherever the others are.
 struct Workspace {
-    size_t ticket, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row;
-    size_t hidden, intermediate, results;
+    size_t ticket, counters, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row;
+    size_t hidden, intermediate, results, decode_results;
     size_t total;
 };
 
@@ -61,6 +62,7 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     Divider space;
     Workspace parts = {};
     parts.ticket = space.take(1, sizeof(int32_t));
+    parts.counters = space.take(1, sizeof(DecodeCounters));
     parts.tile_count = space.take(1, sizeof(int32_t));
     parts.row_begin = space.take(experts + 1, sizeof(int32_t));
     parts.first_tile = space.take(experts, sizeof(int32_t));
@@ -72,6 +74,8 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     parts.hidden = space.take(hidden_rows * layer.w13.inputs, sizeof(uint16_t));
     parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
     parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
+    parts.decode_results = space.take(
+        std::min<int64_t>(slots, kDecodeSlots) * decode_results_per_slot(layer.w2), sizeof(float));
     parts.total = space.end();
     return parts;
 }
@@ -225,6 +229,24 @@ int combine(const Steps& steps) noexcept {
                           steps.stream);
 }
 
+// The whole layer in one launch, but for the staging.
+int decode(const Steps& steps) noexcept {
+    Hidden hidden = {};
+    const int status = stage_hidden(steps, hidden);
+    if (status != cudaSuccess) return status;
+    return launch_decode({.row = steps.row,
+                          .device = steps.device,
+                          .layer = steps.layer,
+                          .run = steps.run,
+                          .x = hidden.rows,
+                          .x_stride = hidden.stride,
+                          .x_columns = hidden.columns,
+                          .intermediate = steps.at<uint16_t>(steps.parts.intermediate),
+                          .results = steps.at<float>(steps.parts.decode_results),
+                          .counters = steps.at<DecodeCounters>(steps.parts.counters)},
+                         steps.stream);
+}
+
 // Everything before the combine.
 int compute_slots(const Steps& steps) noexcept {
     Hidden hidden = {};
@@ -269,12 +291,19 @@ const Row* choose(const Problem& problem) noexcept {
 Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept {
     const int64_t slots = run.tokens * run.top_k;
     const int64_t experts = std::max(layer.global_expert_count, 1);
+    const auto group_size = [](const Matrix& matrix) {
+        return matrix.group_size < matrix.inputs ? matrix.group_size : 0;
+    };
     return {.device = device,
             .compute_type = compute_type(run.hidden_type),
             .bits = layer.w13.bits,
             .mean_tokens = static_cast<int32_t>((slots + experts - 1) / experts),
             .ordered_inputs = layer.ordered_inputs,
-            .counted_tokens = run.token_count != nullptr};
+            .counted_tokens = run.token_count != nullptr,
+            .slots = slots,
+            .expert_count = layer.expert_count,
+            .group_sizes = {group_size(layer.w13), group_size(layer.w2)},
+            .scale_type = layer.w13.scale_type};
 }
 
 const char* refuse(const Device& device, const Layer& layer, Element hidden_type,
@@ -295,7 +324,8 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
                             .bits = layer.w13.bits,
                             .mean_tokens = INT32_MAX,
                             .ordered_inputs = layer.ordered_inputs,
-                            .counted_tokens = true};
+                            .counted_tokens = true,
+                            .slots = INT32_MAX};
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
@@ -304,15 +334,30 @@ size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k
 }
 
 int prepare() noexcept {
+    int device = 0;
+    int most_bytes = 0;
+    int status = cudaGetDevice(&device);
+    if (status != cudaSuccess) return status;
+    status = cudaDeviceGetAttribute(&most_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    if (status != cudaSuccess) return status;
     for (const Row& row : rows()) {
-        const int status =
-            cudaFuncSetAttribute(reinterpret_cast<const void*>(row.kernel),
-                                 cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
+        const auto* kernel = row.layer_kernel != nullptr
+                                 ? reinterpret_cast<const void*>(row.layer_kernel)
+                                 : reinterpret_cast<const void*>(row.kernel);
+        cudaFuncAttributes attributes = {};
+        status = cudaFuncGetAttributes(&attributes, kernel);
+        if (status != cudaSuccess) return status;
+        const size_t fixed_bytes = attributes.sharedSizeBytes;
+        if (fixed_bytes + static_cast<size_t>(row.shared_bytes) > static_cast<size_t>(most_bytes)) {
+            continue;  // the row will refuse
+        }
+        status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      row.shared_bytes);
         if (status != cudaSuccess) return status;
     }
     for (const void* kernel : {route_kernel(), stage_kernel(), gather_kernel(), combine_kernel()}) {
         cudaFuncAttributes attributes = {};  // asking loads the kernel
-        const int status = cudaFuncGetAttributes(&attributes, kernel);
+        status = cudaFuncGetAttributes(&attributes, kernel);
         if (status != cudaSuccess) return status;
     }
     return cudaSuccess;
@@ -328,6 +373,7 @@ int run_layer_with(const Row& row, const Device& device, const Layer& layer, con
                          static_cast<uint8_t*>(workspace),
                          divide(layer, run.tokens, run.top_k),
                          stream};
+    if (row.layer_kernel != nullptr && run.top_k != 0) return decode(steps);
     const int status = run.top_k != 0 ? compute_slots(steps) : cudaSuccess;
     return status == cudaSuccess ? combine(steps) : status;
 }

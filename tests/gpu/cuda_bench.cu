@@ -94,8 +94,8 @@ cuda::Matrix make_matrix(int experts, int inputs, int outputs, const Options& op
     matrix.outputs = outputs;
     matrix.group_size = kGroup;
     const int64_t words = int64_t{inputs} * outputs * matrix.bits / 32;
-    matrix.tile_stride_bytes = 128 * matrix.bits;
-    matrix.tile_row_stride_bytes = matrix.tile_stride_bytes * (outputs / 64);
+    matrix.tile_row_stride_bytes = 128 * matrix.bits;  // tiles as a bundle keeps them
+    matrix.tile_stride_bytes = matrix.tile_row_stride_bytes * (inputs / 16);
     matrix.expert_stride_bytes = 4 * words;
     auto* codes = allocate<uint32_t>(experts * words);
     fill_words<<<1024, 256>>>(codes, experts * words, seed);
@@ -140,9 +140,10 @@ __device__ double weight_at(const cuda::Matrix& matrix, int64_t expert, int64_t 
     const auto tile = layout::MarlinTile::kK16N64;
     const int bits = matrix.bits;
     const uint32_t mask = (1u << bits) - 1;
-    const auto place = layout::marlin_place(k, n, matrix.outputs, bits, tile);
-    const auto* codes =
-        static_cast<const uint32_t*>(matrix.codes) + expert * (matrix.expert_stride_bytes / 4);
+    const auto place = layout::marlin_place_in_tile(k % 16, n % 64, bits, tile);
+    const auto* codes = reinterpret_cast<const uint32_t*>(
+        static_cast<const uint8_t*>(matrix.codes) + expert * matrix.expert_stride_bytes +
+        k / 16 * matrix.tile_row_stride_bytes + n / 64 * matrix.tile_stride_bytes);
     const uint32_t code = (codes[place.word] >> (place.field * bits)) & mask;
     const int64_t row = expert * matrix.groups() + k / matrix.group_size;
     uint32_t zero = 1u << (bits - 1);

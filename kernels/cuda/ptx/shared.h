@@ -22,6 +22,14 @@ __device__ __forceinline__ uint2 ld_shared_64(uint32_t address) {
     return value;
 }
 
+__device__ __forceinline__ uint4 ld_shared_128(uint32_t address) {
+    uint4 value;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+                 : "r"(address));
+    return value;
+}
+
 // Two 8 x 8 matrices of 16-bit elements; lanes 0..15 give the addresses of their rows.
 __device__ __forceinline__ void ldmatrix_x2(uint32_t (&fragment)[2], uint32_t row_address) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
