@@ -69,6 +69,8 @@ struct Layer {
     const int32_t* hidden_order = nullptr;  // [w13.inputs] column of each input, or null; -1: zero
 };
 
+struct Row;
+
 // Operands of a run, device memory.
 struct Run {
     int64_t tokens = 0;
@@ -84,6 +86,7 @@ struct Run {
     void* output = nullptr;  // [T, H], rows output_stride elements apart
     int64_t output_stride = 0;
     int32_t* skipped = nullptr;  // or null: set to 1, never cleared, if an id was out of range
+    const Row* row = nullptr;    // what to multiply with, if it can serve; null: choose
 };
 
 struct Device {
@@ -98,6 +101,10 @@ struct Problem {
     Element compute_type = Element::kBf16;  // bf16 or f16: what the tensor cores multiply
     int32_t bits = 4;
     int32_t mean_tokens = 0;  // of one expert, rounded up
+    // Of both GEMMs:
+    layout::ScaleType scale_type = layout::ScaleType::kBf16;
+    bool strips = false;     // tiles of the same outputs follow each other
+    int32_t input_step = 0;  // a divisor of every K and of every group that is not all of K
 };
 
 struct GemmArgs;  // moe_gemm.h
@@ -105,18 +112,24 @@ struct GemmArgs;  // moe_gemm.h
 // One way to multiply. A row serves both GEMMs of a layer.
 struct Row {
     const char* name;  // op.activation.weight.tile.target
-    // Null if the row serves the problem, else a static sentence that says why not.
+    // Null if the row can serve the problem, else a static sentence that says why not.
     const char* (*refuse)(const Problem& problem);
-    int32_t tile_tokens;           // slots of one tile
-    int32_t threads;               // of a block
-    int32_t shared_bytes;          // dynamic shared memory of a block
-    int32_t blocks_per_processor;  // that its registers allow
+    int32_t least_mean_tokens, most_mean_tokens;  // of an expert: where it is worth while
+    int32_t first_capability, last_capability;    // devices that this build has its code for
+    int32_t tile_tokens;                          // slots of one tile
+    int32_t block_tiles;                          // n64 tiles of one block; gate and up together
+    int32_t threads;                              // of a block
+    int32_t shared_bytes;                         // dynamic shared memory of a block
+    int32_t blocks_per_processor;                 // that its registers allow
+    void (*gated_kernel)(GemmArgs);               // of a first GEMM with gate and up
     void (*kernel)(GemmArgs);
 };
 
 // Every row of this build, best first.
 std::span<const Row> rows() noexcept;
-// The best row that serves the problem, or null.
+// Null if the row can serve the problem and is meant for its tokens, else why not.
+const char* passed_over(const Row& row, const Problem& problem) noexcept;
+// The best row for the problem, or null.
 const Row* choose(const Problem& problem) noexcept;
 // What run_layer() will choose by.
 Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept;

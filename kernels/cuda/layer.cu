@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <utility>
 
 #include "cuda/elementwise.h"
 #include "cuda/launch.h"
@@ -17,13 +19,13 @@ namespace {
 constexpr int32_t kNarrowestTile = 8;
 constexpr int32_t kMostRows = 32;
 
-// Both types' rows in one table.
+// All rows in one table.
 struct Table {
     Row rows[kMostRows];
     size_t count = 0;
 
     Table() noexcept {
-        for (const std::span<const Row> part : {rows_bf16(), rows_f16()}) {
+        for (const std::span<const Row> part : {rows_prefill(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -149,13 +151,18 @@ int route(const Steps& steps) noexcept {
 // Blocks stay on their processors and walk the items; more than there can be items are not
 // started.
 int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
+    const int32_t parts = args.gated ? 2 : 1;
+    const int32_t part_tiles = args.matrix.outputs / 64 / parts;
+    const int32_t block_tiles = steps.row.block_tiles / parts;
+    args.block_columns = (part_tiles + block_tiles - 1) / block_tiles;
     const int64_t slots = steps.run.tokens * steps.run.top_k;
     const int64_t tiles =
         std::min<int64_t>(slots, slots / steps.row.tile_tokens + steps.layer.expert_count);
     const int64_t resident = int64_t{steps.device.processor_count} * steps.row.blocks_per_processor;
     const auto blocks = static_cast<unsigned>(std::min(tiles * args.block_columns, resident));
     void* arguments[] = {&args};
-    return cudaLaunchKernel(reinterpret_cast<const void*>(steps.row.kernel), dim3(blocks),
+    const auto kernel = args.gated ? steps.row.gated_kernel : steps.row.kernel;
+    return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(blocks),
                             dim3(static_cast<unsigned>(steps.row.threads)), arguments,
                             static_cast<size_t>(steps.row.shared_bytes),
                             static_cast<cudaStream_t>(steps.stream));
@@ -163,14 +170,12 @@ int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
 
 int gemm_1(const Steps& steps, const Hidden& hidden) noexcept {
     const Layer& layer = steps.layer;
-    const int32_t tile_columns = layer.w13.outputs / 64;
     const ActivationArgs activation = {layer.activation, layer.alpha, layer.beta, layer.limit};
     return launch_gemm(
         steps, {.matrix = layer.w13,
                 .routing = steps.routing(),
                 .activation = activation,
                 .gated = layer.gated,
-                .block_columns = layer.gated ? tile_columns / 2 : (tile_columns + 1) / 2,
                 .x = hidden.rows,
                 .x_stride = hidden.stride,
                 .x_columns = hidden.columns,
@@ -186,7 +191,6 @@ int gemm_2(const Steps& steps) noexcept {
                                .routing = steps.routing(),
                                .activation = {Activation::kNone, 0.0F, 0.0F, 0.0F},
                                .gated = false,
-                               .block_columns = (layer.w2.outputs / 64 + 1) / 2,
                                .x = steps.at<uint16_t>(steps.parts.intermediate),
                                .x_stride = layer.intermediate_size,
                                .x_columns = std::min(layer.w2.inputs, layer.intermediate_size),
@@ -223,6 +227,19 @@ int compute_slots(const Steps& steps) noexcept {
     return status;
 }
 
+int current_capability(int32_t& capability) noexcept {
+    int device = 0;
+    int major = 0;
+    int minor = 0;
+    int status = cudaGetDevice(&device);
+    for (const auto& [attribute, value] : {std::pair{cudaDevAttrComputeCapabilityMajor, &major},
+                                           std::pair{cudaDevAttrComputeCapabilityMinor, &minor}}) {
+        if (status == cudaSuccess) status = cudaDeviceGetAttribute(value, attribute, device);
+    }
+    capability = 10 * major + minor;
+    return status;
+}
+
 const char* refuse_matrix(const Matrix& matrix) noexcept {
     if (matrix.bits != 4 && matrix.bits != 8) return "weights must have 4 or 8 bits";
     if (matrix.inputs <= 0 || matrix.inputs % 16 != 0) return "inputs must be a multiple of 16";
@@ -241,9 +258,16 @@ std::span<const Row> rows() noexcept {
     return {table.rows, table.count};
 }
 
+const char* passed_over(const Row& row, const Problem& problem) noexcept {
+    if (const char* reason = row.refuse(problem)) return reason;
+    if (problem.mean_tokens < row.least_mean_tokens) return "an expert has too few tokens";
+    if (problem.mean_tokens > row.most_mean_tokens) return "its tile is too narrow";
+    return nullptr;
+}
+
 const Row* choose(const Problem& problem) noexcept {
     for (const Row& row : rows()) {
-        if (row.refuse(problem) == nullptr) return &row;
+        if (passed_over(row, problem) == nullptr) return &row;
     }
     return nullptr;
 }
@@ -251,8 +275,15 @@ const Row* choose(const Problem& problem) noexcept {
 Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept {
     const int64_t slots = run.tokens * run.top_k;
     const int64_t experts = std::max(layer.global_expert_count, 1);
-    return {device, compute_type(run.hidden_type), layer.w13.bits,
-            static_cast<int32_t>((slots + experts - 1) / experts)};
+    Problem problem = {device, compute_type(run.hidden_type), layer.w13.bits,
+                       static_cast<int32_t>((slots + experts - 1) / experts)};
+    problem.scale_type = layer.w13.scale_type;
+    problem.strips = true;
+    for (const Matrix* matrix : {&layer.w13, &layer.w2}) {
+        problem.strips &= matrix->tile_row_stride_bytes == 128 * matrix->bits;
+        problem.input_step = std::gcd(problem.input_step, matrix->group_size);
+    }
+    return problem;
 }
 
 const char* refuse(const Device& device, const Layer& layer, Element hidden_type,
@@ -268,7 +299,11 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
     if (layer.w13.inputs < layer.hidden_size || layer.w2.outputs < layer.hidden_size) {
         return "the padded hidden size is smaller than the hidden size";
     }
-    const Problem widest = {device, compute_type(hidden_type), layer.w13.bits, INT32_MAX};
+    Problem widest;
+    widest.device = device;
+    widest.compute_type = compute_type(hidden_type);
+    widest.bits = layer.w13.bits;
+    widest.mean_tokens = INT32_MAX;
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
@@ -277,11 +312,16 @@ size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k
 }
 
 int prepare() noexcept {
+    int32_t capability = 0;
+    if (const int status = current_capability(capability); status != cudaSuccess) return status;
     for (const Row& row : rows()) {
-        const int status =
-            cudaFuncSetAttribute(reinterpret_cast<const void*>(row.kernel),
-                                 cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
-        if (status != cudaSuccess) return status;
+        if (capability < row.first_capability || capability > row.last_capability) continue;
+        for (const auto kernel : {row.gated_kernel, row.kernel}) {
+            const int status =
+                cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                     cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
+            if (status != cudaSuccess) return status;
+        }
     }
     for (const void* kernel : {route_kernel(), stage_kernel(), combine_kernel()}) {
         cudaFuncAttributes attributes = {};  // asking loads the kernel
@@ -294,7 +334,9 @@ int prepare() noexcept {
 int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
               void* stream) noexcept {
     if (run.tokens == 0) return cudaSuccess;
-    const Row* row = choose(describe(device, layer, run));
+    const Problem problem = describe(device, layer, run);
+    const bool forced = run.row != nullptr && run.row->refuse(problem) == nullptr;
+    const Row* row = forced ? run.row : choose(problem);
     if (row == nullptr) return cudaErrorNoKernelImageForDevice;
     const Steps steps = {device,
                          layer,
