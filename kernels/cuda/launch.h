@@ -121,6 +121,7 @@ struct Row {
     int32_t threads;                              // of a block
     int32_t shared_bytes;                         // dynamic shared memory of a block
     int32_t blocks_per_processor;                 // that its registers allow
+    bool rounds_weights;                          // to 16 bits, after scaling; else they are exact
     void (*gated_kernel)(GemmArgs);               // of a first GEMM with gate and up
     void (*kernel)(GemmArgs);
 };

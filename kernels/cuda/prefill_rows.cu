@@ -45,6 +45,7 @@ constexpr Row prefill_row(const char* name) noexcept {
             .threads = Gated::kThreads,
             .shared_bytes = PrefillPlan<Gated>::kTotal,
             .blocks_per_processor = 1,
+            .rounds_weights = true,
             .gated_kernel = &moe_prefill<Gated>,
             .kernel = &moe_prefill<PrefillTile<Number, kBits, Shape, false>>};
 }

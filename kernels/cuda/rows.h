@@ -40,6 +40,7 @@ constexpr Row general_row(const char* name) noexcept {
             .threads = RowTile::kThreads,
             .shared_bytes = SharedPlan<RowTile>::kTotal,
             .blocks_per_processor = RowTile::kBlocks,
+            .rounds_weights = false,
             .gated_kernel = &moe_gemm<RowTile>,
             .kernel = &moe_gemm<RowTile>};
 }

@@ -24,6 +24,9 @@ using layout::ScaleType;
 // 16-bit hidden states, intermediates, slot results and outputs, each rounded once: 2^-9 a step
 // for bf16, a little more than vLLM's Marlin has.
 constexpr double kTolerance = 5e-3;
+// A row that rounds weights too, as vLLM's Marlin does, may have the error that Marlin was seen to
+// have.
+constexpr double kRoundedTolerance = 7.2e-3;
 
 const LayerCase kCases[] = {
     {.name = "one token", .tokens = 1},
@@ -241,7 +244,8 @@ void run_row(const LayerCase& test, const TestLayer& host, Loaded& loaded, cudaS
     const std::vector<uint8_t> first = loaded.output(stream);
     const double error = relative_error(test, first, host.expected);
     print_message("%-32s %-40s %.2e\n", test.name, loaded.run.row->name, error);
-    if (!(error <= kTolerance)) fail_msg("%s: relative error %.2e", test.name, error);
+    const double tolerance = loaded.run.row->rounds_weights ? kRoundedTolerance : kTolerance;
+    if (!(error <= tolerance)) fail_msg("%s: relative error %.2e", test.name, error);
     loaded.enqueue(stream);
     if (loaded.output(stream) != first) fail_msg("%s: second run differs", test.name);
     replay_gives_same_bits(loaded, stream, replays, first, test.name);
