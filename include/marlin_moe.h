@@ -1010,18 +1010,20 @@ MMOE_API void mmoe_load_destroy(mmoe_load* load);
 
 /**
  * Writes a sealed bundle to one file: whole under its name, or not at all. The file has a
- * version, a layout and checksums; opening it is one copy.
+ * version, a layout and checksums; opening it on the same kind of device is one copy. A bundle on
+ * a CUDA device is copied back expert by expert.
  *
  * @param bundle  Unchanged.
  * @param path    UTF-8; an existing file is replaced.
  * @param error   NULL, or filled on failure; no part of a file is left behind.
  * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
  * @retval MMOE_ERR_STATE          The bundle is not sealed.
- * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts, or is on a CUDA device.
+ * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts.
  * @retval MMOE_ERR_BUSY           The bundle is being changed.
  * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
  * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
- * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header ran out.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header, or for one expert, ran out.
+ * @retval MMOE_ERR_DEVICE         Copying from the device failed.
  */
 MMOE_API mmoe_status mmoe_bundle_save(const mmoe_bundle* bundle, const char* path,
                                       mmoe_error* error);
@@ -1035,7 +1037,8 @@ typedef struct mmoe_bundle_open_options {
 } mmoe_bundle_open_options;
 
 /**
- * Opens what mmoe_bundle_save() wrote.
+ * Opens what mmoe_bundle_save() wrote, on whichever kind of device: a file of the other kind is
+ * repacked, to the very bytes that loading the checkpoint would have given.
  *
  * @param context  Device to load for; kept alive by the bundle.
  * @param path     UTF-8.
@@ -1050,10 +1053,12 @@ typedef struct mmoe_bundle_open_options {
  * @retval MMOE_ERR_BAD_DATA       It is not a saved bundle, or contradicts itself.
  * @retval MMOE_ERR_CHECKSUM       Its bytes are not those that were written.
  * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it (load the checkpoint again),
- * or the context is on a CUDA device.
+ *                                 or the layer does not run on the context's device.
  * @retval MMOE_ERR_CANCELLED      The progress callback returned non-zero.
- * @retval MMOE_ERR_OUT_OF_MEMORY  The weights do not fit on the host.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  The weights, or scratch for them, do not fit on the host.
+ * @retval MMOE_ERR_DEVICE_MEMORY  The weights do not fit on the device.
  * @retval MMOE_ERR_MEMORY_BUDGET  The context's budget is too small.
+ * @retval MMOE_ERR_DEVICE         Copying to the device failed.
  */
 MMOE_API mmoe_status mmoe_bundle_open(mmoe_context* context, const char* path,
                                       const mmoe_bundle_open_options* options, mmoe_bundle** out,
