@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <span>
 
+#include "cpu/tier.h"
 #include "layout/cpu_record.h"
 
 namespace mmoe::cpu {
@@ -40,8 +41,6 @@ inline constexpr int64_t kSumBlockInputs = 128;
 [[nodiscard]] constexpr int64_t x_scale_count(const layout::CpuRecordPlan& plan) noexcept {
     return sum_blocks(plan);
 }
-
-enum class Tier : int32_t { kScalar = 1, kAvx2 = 2, kAvx512 = 3, kAvx512Bf16 = 4 };
 
 // How a row holds activations. The element is what `x` of MultiplyArgs points to.
 enum class ActivationFormat : int32_t {
@@ -148,15 +147,12 @@ struct PackTilesArgs {
 };
 using PackTiles = void (*)(const PackTilesArgs& args);
 
-// The fastest routine of the best tier that is not above `tier`.
+// The fastest routine that `tier` includes.
 PackTiles pack_tiles(Tier tier);
 
-// Every row of this build, best first. A row may run only where usable_tier() >= row.tier.
+// Every row of this build, best first. A row may run only where usable(row.tier).
 std::span<const Row> rows();
-// The elementwise functions of the best tier that is not above `tier`.
+// The best elementwise functions that `tier` includes.
 const Elementwise& elementwise(Tier tier);
-// The best tier that the processor and the operating system support.
-Tier usable_tier();
-const char* tier_name(Tier tier);
 
 }  // namespace mmoe::cpu

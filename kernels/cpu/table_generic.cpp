@@ -27,8 +27,5 @@ const Elementwise& elementwise(Tier /*tier*/) {
 PackTiles pack_tiles(Tier /*tier*/) {
     return &portable::pack_tiles;
 }
-Tier usable_tier() {
-    return Tier::kScalar;
-}
 
 }  // namespace mmoe::cpu

@@ -35,6 +35,13 @@ void store(Element type, int64_t count, const float* sums, void* out);
 void pack_tiles(const PackTilesArgs& args);
 }  // namespace avx2
 
+namespace avxvnni {
+void multiply_int16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
+void multiply_int8_int8(int tokens, const MultiplyArgs& args);
+}  // namespace avxvnni
+
 namespace avx512 {
 void pack_f32(const PackArgs& args);
 void pack_int16(const PackArgs& args);
