@@ -170,13 +170,14 @@ enum {
 
 /** The highest instruction set that the CPU backend may use. */
 typedef int32_t mmoe_cpu_tier;
-/** Values of #mmoe_cpu_tier, in rising order. */
+/** Values of #mmoe_cpu_tier. A processor may have several branches of this tree. */
 enum {
-    MMOE_CPU_TIER_BEST = 0,       /**< Everything that processor and system offer. */
-    MMOE_CPU_TIER_SCALAR = 1,     /**< No vector code of our own. */
-    MMOE_CPU_TIER_AVX2 = 2,       /**< AVX2, FMA and F16C. */
-    MMOE_CPU_TIER_AVX512 = 3,     /**< AVX-512 F, BW, DQ, VL and VNNI. */
-    MMOE_CPU_TIER_AVX512_BF16 = 4 /**< The same with AVX512-BF16. */
+    MMOE_CPU_TIER_BEST = 0,        /**< Everything that processor and system offer. */
+    MMOE_CPU_TIER_SCALAR = 1,      /**< No vector code of our own. */
+    MMOE_CPU_TIER_AVX2 = 2,        /**< AVX2, FMA and F16C. */
+    MMOE_CPU_TIER_AVX512 = 3,      /**< AVX2 with AVX-512 F, BW, DQ, VL and VNNI. */
+    MMOE_CPU_TIER_AVX512_BF16 = 4, /**< AVX512 with AVX512-BF16. */
+    MMOE_CPU_TIER_AVX_VNNI = 5     /**< AVX2 with AVX-VNNI. */
 };
 
 /** Nonlinearity between the two GEMMs. With `a` the gate (or the only) projection and `u` the
