@@ -96,15 +96,6 @@ ExpectedTensor expected_zero_point(const QuantConfig& config, const PackedShapes
     return matrix(shapes.zero_point, {DType::kI32}, config.asymmetric());
 }
 
-std::string dtype_list(const std::vector<DType>& dtypes) {
-    std::string text;
-    for (const DType dtype : dtypes) {
-        if (!text.empty()) text += " or ";
-        text += dtype_name(dtype);
-    }
-    return text;
-}
-
 bool has_shape(const ExpectedTensor& expected, const TensorView& tensor) {
     if (tensor.rank != expected.rank) return false;
     for (int axis = 0; axis < expected.rank; ++axis) {
@@ -128,6 +119,15 @@ Status check_scales(const TensorView& scale, int64_t count) {
 }
 
 }  // namespace
+
+std::string dtype_list(const std::vector<DType>& dtypes) {
+    std::string text;
+    for (const DType dtype : dtypes) {
+        if (!text.empty()) text += " or ";
+        text += dtype_name(dtype);
+    }
+    return text;
+}
 
 ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
                                Role role) {
@@ -199,6 +199,20 @@ Status check_group_order(const QuantConfig& config, int64_t inputs, const Tensor
                          role_name(Role::kGroupIndex), group_size);
 }
 
+Status check_values(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
+                    const TensorView& tensor) {
+    switch (role) {
+        case Role::kScale:
+            return check_scales(tensor, outputs * (inputs / config.group_size_for(inputs)));
+        case Role::kZeroPoint:
+            return check_zero_points(config, tensor);
+        case Role::kGroupIndex:
+            return check_group_order(config, inputs, tensor);
+        default:
+            return {};  // every code is a number
+    }
+}
+
 Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
                         const ProjectionTensors& tensors) {
     TRY(check_dimensions(config, outputs, inputs));
@@ -206,9 +220,9 @@ Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inpu
     TRY(check_tensor(config, outputs, inputs, Role::kScale, tensors.scale));
     TRY(check_tensor(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point));
     TRY(check_tensor(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
-    TRY(check_scales(tensors.scale, outputs * (inputs / config.group_size_for(inputs))));
-    TRY(check_group_order(config, inputs, tensors.group_index));
-    return check_zero_points(config, tensors.zero_point);
+    TRY(check_values(config, outputs, inputs, Role::kScale, tensors.scale));
+    TRY(check_values(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
+    return check_values(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point);
 }
 
 }  // namespace mmoe

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/memory.h"
@@ -34,6 +35,8 @@ struct ExpectedTensor {
     std::vector<DType> dtypes;
     bool required = false;  // else the tensor may be left out
 };
+// "i32 or f16", for sentences.
+std::string dtype_list(const std::vector<DType>& dtypes);
 ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
                                Role role);
 
@@ -49,6 +52,11 @@ Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, 
 // absent tensor is fine.
 Status check_group_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index);
 
+// What a tensor of the right shape and type may still get wrong: scales that are not finite, zero
+// points that cannot be told, a group index that is none.
+Status check_values(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
+                    const TensorView& tensor);
+
 // All of the above, then values: finite scales, zero points that can be told, group index. The
 // sentence names the role, expected and got; the caller puts layer, expert and projection before
 // it.
@@ -61,7 +69,8 @@ std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
                                  const TensorView& group_index);
 
 // Turns checked tensors into strips of the canonical form. Scratch is allocated once and holds
-// one strip of `max_rows` rows. Tensors must outlive the unpacker.
+// one strip of `max_rows` rows. Tensors must outlive the unpacker. A role whose tensor is absent is
+// left out of the strips, for callers that want one role alone.
 class Unpacker {
   public:
     static Result<std::unique_ptr<Unpacker>> create(const QuantConfig& config, int64_t outputs,
