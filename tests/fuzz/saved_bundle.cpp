@@ -78,9 +78,14 @@ void run(const Bundle& bundle) {
     std::vector<float> output(hidden.size());
     const int32_t ids[kTokens] = {0, static_cast<int32_t>(bundle.layer().expert_count - 1)};
     const float weights[kTokens] = {1, 1};
-    const RunArgs args{kTokens, 1,       hidden.data(), hidden_size,
-                       ids,     weights, output.data(), hidden_size,
-                       nullptr, 0};
+    RunArgs args;
+    args.tokens = kTokens;
+    args.top_k = 1;
+    args.hidden = hidden.data();
+    args.hidden_stride = args.output_stride = hidden_size;
+    args.expert_ids = ids;
+    args.expert_weights = weights;
+    args.output = output.data();
     fuzz::require(executor.value()->run(bundle, args, nullptr).ok());
 }
 
