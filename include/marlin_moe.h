@@ -1338,8 +1338,7 @@ typedef struct mmoe_marlin_matrix {
     int64_t padded_inputs; /**< K of the matrix: a multiple of 16 (8-bit activations: 32) and of the
                                 group size; 0: `inputs`. */
     int64_t padded_outputs; /**< N of the matrix: a multiple of 64; 0: `outputs`. */
-    int64_t
-        first_output; /**< Where the projection's outputs begin in the matrix: a multiple of 64. */
+    int64_t first_output;   /**< Where the projection's outputs begin in it: a multiple of 64. */
     mmoe_marlin_activation activation; /**< 0: 16 bits. */
     uint32_t reserved;                 /**< Must be 0. */
 } mmoe_marlin_matrix;
@@ -1365,8 +1364,9 @@ typedef struct mmoe_marlin_description {
  *     group index  [E, K] i32: group of each input      [E, K] i32: input at each place
  *     bias         [E, N]                               [E, N']
  *
- * Scales and biases are f32, f16 or bf16 on either side, and may differ: they are rounded to
- * nearest even. A config's `scale_dtype` binds the file and is proposed for both, else bf16.
+ * Scales and biases are f32, f16 or bf16 on either side; where the types differ they are rounded to
+ * nearest even. A config's `scale_dtype` binds the scales of the file and is proposed for both
+ * sides; without it any type will do, and bf16 is proposed.
  *
  * @param config       How the file is packed; not the Marlin format.
  * @param matrix       The matrix.
@@ -1417,11 +1417,11 @@ typedef struct mmoe_marlin_args {
  * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
  * @retval MMOE_ERR_INVALID_ARGUMENT  As mmoe_marlin_describe(); a tensor is not aligned to its
  *                                    element; `group_index` is there where it has no meaning.
- * @retval MMOE_ERR_UNSUPPORTED       As mmoe_marlin_describe().
+ * @retval MMOE_ERR_UNSUPPORTED       As mmoe_marlin_describe(); a group index has unequal groups.
  * @retval MMOE_ERR_SHAPE             The text says the expected and the given shape.
  * @retval MMOE_ERR_DTYPE             The text says the expected and the given type.
  * @retval MMOE_ERR_BAD_DATA          The text names the expert: a scale is not finite, a zero point
- *                                    is out of range, or a group index has unequal groups.
+ *                                    is out of range, or an input has no group.
  * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for scratch ran out.
  */
 MMOE_API mmoe_status mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config,
@@ -1444,8 +1444,8 @@ MMOE_API mmoe_status mmoe_marlin_pack(const mmoe_context* context, const mmoe_qu
  * @retval MMOE_ERR_UNSUPPORTED       As mmoe_marlin_pack().
  * @retval MMOE_ERR_SHAPE             As mmoe_marlin_pack().
  * @retval MMOE_ERR_DTYPE             As mmoe_marlin_pack().
- * @retval MMOE_ERR_BAD_DATA          An order of inputs is no permutation; a group index has
- * unequal groups; a zero point of 0 for #MMOE_ZERO_POINT_MINUS_ONE.
+ * @retval MMOE_ERR_BAD_DATA          An order of inputs is no permutation, an input has no group,
+ *                                    or a zero point is 0 for #MMOE_ZERO_POINT_MINUS_ONE.
  * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for scratch ran out.
  */
 MMOE_API mmoe_status mmoe_marlin_unpack(const mmoe_context* context,
