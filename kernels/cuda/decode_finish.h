@@ -25,8 +25,8 @@ struct DecodePartials {
     static constexpr int kBufferFloats = kDecodeWarps * kWarpFloats;
     static constexpr int kBytes = kBuffers * kBufferFloats * static_cast<int>(sizeof(float));
 
-    float* floats;            // [buffers, parts of K, rows, pitch]
-    uint64_t (&full)[2];      // mbarriers
+    float* floats;        // [buffers, parts of K, rows, pitch]
+    uint64_t (&full)[2];  // mbarriers
     uint64_t (&empty)[2];
 
     __device__ __forceinline__ void initialise() const {
@@ -54,9 +54,7 @@ struct DecodePartials {
 
   private:
     static __device__ __forceinline__ void wait(uint64_t& barrier, uint32_t parity) {
-        const uint32_t address = ptx::shared_address(&barrier);
-        while (!ptx::mbarrier_test_wait(address, parity)) {
-        }
+        ptx::mbarrier_wait(ptx::shared_address(&barrier), parity);
     }
     static __device__ __forceinline__ void arrive(uint64_t& barrier) {
         ptx::mbarrier_arrive(ptx::shared_address(&barrier));
@@ -101,8 +99,8 @@ __device__ __forceinline__ void store_intermediate(const DecodeArgs& args,
     float values[2];
 #pragma unroll 1
     for (int i = 0; i < 2; ++i) {
-        values[i] = activate(args.activation, i == 0 ? first.x : first.y,
-                             i == 0 ? second.x : second.y);
+        values[i] =
+            activate(args.activation, i == 0 ? first.x : first.y, i == 0 ? second.x : second.y);
     }
     uint16_t* out = args.intermediate + row * args.intermediate_stride;
     *reinterpret_cast<uint32_t*>(out + permuted_column(64 * item.tiles[0] + column)) =

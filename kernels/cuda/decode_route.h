@@ -27,12 +27,6 @@ struct DecodeTables {
     uint32_t warp_sums[kDecodeWarps];
 };
 
-// slot / top_k for slots below kDecodeSlots; token_factor is 2^20 / top_k, rounded up: what that
-// adds to the product stays below 2^20 / top_k.
-__device__ __forceinline__ int32_t token_of(const DecodeArgs& args, int32_t slot) {
-    return slot * args.token_factor >> 20;
-}
-
 // Scratch of the routing, in words: one set of slots an expert, and where its rows begin.
 [[nodiscard]] constexpr int64_t decode_route_words(int64_t experts, int64_t slots) noexcept {
     return experts * ((slots + 31) / 32 + 1);

@@ -82,6 +82,8 @@ __device__ __forceinline__ void multiply_items(const DecodeArgs& args, const Dec
         if (item.gemm == kNoGemm) break;
         const int units = item.units;
         const int part = unit;
+        const DecodeScaleForm form = args.gemm[item.gemm].scale_form;
+        const int unit_groups = args.gemm[item.gemm].unit_groups;
         DecodeSums<Type> total;
         total.clear();
 #pragma unroll 1
@@ -93,7 +95,7 @@ __device__ __forceinline__ void multiply_items(const DecodeArgs& args, const Dec
             DecodeX<Type> next;
             have_x = load_x_ahead(args, tables, queue, number, unit + kDecodeWarps, next);
             ring.wait();
-            multiply_unit(args.gemm[item.gemm], ring.at(place), x, total);
+            multiply_unit(form, unit_groups, ring.at(place), x, total);
             __syncwarp();  // all lanes are done with the unit
             ring.issue(place);
             place = (place + 1) % kDecodeDepth;
