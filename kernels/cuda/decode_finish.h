@@ -61,17 +61,23 @@ struct DecodePartials {
     }
 };
 
-// Sums of two neighbouring outputs of one row, in the order of K. `pair`: of the first part.
+// Sums of two neighbouring outputs of one row, in the order of K. `pair`: of the first part. All
+// reads are under way before the first addition.
 template <int kRows>
 __device__ __forceinline__ float2 add_parts(const float* pair, int parts) {
-    float2 sum = {0.0F, 0.0F};
+    float2 own[kDecodeWarps];
 #pragma unroll
     for (int part = 0; part < kDecodeWarps; ++part) {
-        if (part >= parts) break;
-        const float2 own =
-            *reinterpret_cast<const float2*>(pair + part * DecodePartials<kRows>::kWarpFloats);
-        sum.x += own.x;
-        sum.y += own.y;
+        own[part] =
+            part < parts
+                ? *reinterpret_cast<const float2*>(pair + part * DecodePartials<kRows>::kWarpFloats)
+                : float2{0.0F, 0.0F};
+    }
+    float2 sum = own[0];
+#pragma unroll
+    for (int part = 1; part < kDecodeWarps; ++part) {
+        sum.x += own[part].x;
+        sum.y += own[part].y;
     }
     return sum;
 }
@@ -96,15 +102,9 @@ __device__ __forceinline__ void store_intermediate(const DecodeArgs& args,
     if (args.gated) {
         second = scale_and_bias(matrix, item.expert, 64 * item.tiles[1] + column, weight, second);
     }
-    float values[2];
-#pragma unroll 1
-    for (int i = 0; i < 2; ++i) {
-        values[i] =
-            activate(args.activation, i == 0 ? first.x : first.y, i == 0 ? second.x : second.y);
-    }
     uint16_t* out = args.intermediate + row * args.intermediate_stride;
-    *reinterpret_cast<uint32_t*>(out + permuted_column(64 * item.tiles[0] + column)) =
-        Number::pack(values[0], values[1]);
+    *reinterpret_cast<uint32_t*>(out + permuted_column(64 * item.tiles[0] + column)) = Number::pack(
+        activate(args.activation, first.x, second.x), activate(args.activation, first.y, second.y));
 }
 
 template <class Number, int kRows>

@@ -54,6 +54,11 @@ class DecodeRing {
                                           uint32_t shared)
         : args_(args), queue_(queue), shared_(shared), unit_(threadIdx.x / 32) {}
 
+    __device__ __forceinline__ void fill() {
+#pragma unroll 1
+        for (int place = 0; place < kDecodeDepth; ++place) issue(place);
+    }
+
     // Enqueues the copies of this warp's next unit into place `place`.
     __device__ __forceinline__ void issue(int place) {
         if (unit_ < units_ || find_item()) {
