@@ -29,6 +29,7 @@ struct Request {
     double seconds = 1;
     std::vector<int64_t> tokens = {1, 16, 256};
     int64_t threads = 0;
+    mmoe_precision precision = MMOE_PRECISION_DEFAULT;
     bool json = false;
 };
 
@@ -120,6 +121,7 @@ Json bench_tokens(const Device& device, const Request& request, BenchWeights& we
     shape.top_k = layer.top_k;
     shape.hidden_size = layer.hidden;
     shape.hidden_dtype = shape.output_dtype = layer.dtype;
+    shape.precision = request.precision;
     Runner runner(device, weights.first(), shape);
     Random random(3);
     std::vector<float> hidden(static_cast<size_t>(tokens * layer.hidden));
@@ -175,6 +177,8 @@ Request parse_request(int argc, char** argv) {
             {"group", "N|channel", "weights that share a scale (128)", into(&request.group)},
             {"asymmetric", nullptr, "with zero points", into(&request.layer.asymmetric)},
             {"dtype", "bf16|fp16", "of scales and hidden states (bf16)", into(&request.dtype)},
+            {"precision", kPrecisions, "arithmetic (default)",
+             [&](const std::string& text) { request.precision = parse_precision(text); }},
             {"tokens", "T,T,...", "tokens of a call (1,16,256)", into(&request.tokens, 1, 1 << 20)},
             {"seconds", "S", "time for every number of tokens (1)",
              into(&request.seconds, 0.001, 3600)},
@@ -224,6 +228,7 @@ int run_bench(int argc, char** argv) {
     report["intermediate_size"] = request.layer.intermediate;
     report["scheme"] = scheme_text(quant_fields(request.layer));
     report["dtype"] = request.dtype;
+    report["precision"] = precision_name(request.precision);
     report["bundle_bytes"] = weights.bundle_bytes();
     report["rotated_bytes"] = weights.all_bytes();
     report["results"] = Json::array();

@@ -9,6 +9,7 @@ using namespace mmoe;
 using namespace mmoe::api;
 
 static_assert(MMOE_PRECISION_EXACT == static_cast<int>(Precision::kExact));
+static_assert(MMOE_PRECISION_INT8 == static_cast<int>(Precision::kInt8));
 static_assert(MMOE_DTYPE_F32 == static_cast<int>(cpu::Element::kF32));
 static_assert(MMOE_DTYPE_F16 == static_cast<int>(cpu::Element::kF16));
 static_assert(MMOE_DTYPE_BF16 == static_cast<int>(cpu::Element::kBf16));
@@ -35,9 +36,9 @@ Result<ExecutorOptions> read_executor_options(const mmoe_executor_options* given
         return Status::error(Code::kInvalidArgument, "options->%s: required, got 0",
                              known.max_tokens == 0 ? "max_tokens" : "max_top_k");
     }
-    if (known.precision < 0 || known.precision > MMOE_PRECISION_EXACT) {
+    if (known.precision < 0 || known.precision > MMOE_PRECISION_INT8) {
         return Status::error(Code::kInvalidArgument, "options->precision: expected 0 to %d, got %d",
-                             MMOE_PRECISION_EXACT, known.precision);
+                             MMOE_PRECISION_INT8, known.precision);
     }
     ExecutorOptions options;
     options.max_tokens = known.max_tokens;
