@@ -160,6 +160,10 @@ static mmoe_status fill_device_description(struct TinyLayer* tiny, void* memory)
     return mmoe_device_info(MMOE_DEVICE_CPU, 0, memory, &last_error);
 }
 
+static mmoe_status fill_context_device(struct TinyLayer* tiny, void* memory) {
+    return mmoe_context_info(tiny->context, memory, &last_error);
+}
+
 static mmoe_status fill_quant_fields(struct TinyLayer* tiny, void* memory) {
     return mmoe_quant_config_info(tiny->config, memory, &last_error);
 }
@@ -351,6 +355,8 @@ static void given_structures_follow_the_rule(void** state) {
 static void filled_structures_follow_the_rule(void** state) {
     static const struct SizeRow kRows[] = {
         {"mmoe_device_info", fill_device_description, sizeof(mmoe_device_description),
+         sizeof(mmoe_device_description), NULL},
+        {"mmoe_context_info", fill_context_device, sizeof(mmoe_device_description),
          sizeof(mmoe_device_description), NULL},
         {"mmoe_quant_config_info", fill_quant_fields, sizeof(mmoe_quant_fields),
          sizeof(mmoe_quant_fields), NULL},
