@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <system_error>
 #include <utility>
+
+#include "base/system_call.h"
+#include "checkpoint/text.h"
 
 namespace mmoe {
 namespace {
@@ -20,10 +22,7 @@ std::string directory_of(const std::string& path) {
 }
 
 Status refused(const std::string& path, const char* verb, int error) {
-    const std::string name = path.substr(path.find_last_of('/') + 1);
-    return Status::error(error == ENOENT ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s",
-                         name.c_str(), verb, std::generic_category().message(error).c_str())
-        .with_errno(error);
+    return refused_by_system(path_text(path).c_str(), verb, error);
 }
 
 // Opens a file that did not exist, with the process's ordinary mode; -1 and errno if none can be.

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
+#include "base/system_call.h"
 #include "checkpoint/text.h"
 
 namespace mmoe {
@@ -17,13 +17,6 @@ namespace {
 
 std::string last_part(const std::string& path) {
     return printable(std::string_view(path).substr(path.find_last_of('/') + 1));
-}
-
-Status refused(const std::string& name, const char* verb, int error) {
-    const bool missing = error == ENOENT || error == ENOTDIR;
-    return Status::error(missing ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s", name.c_str(),
-                         verb, std::generic_category().message(error).c_str())
-        .with_errno(error);
 }
 
 // O_NONBLOCK keeps a pipe that somebody put there from hanging the caller; it does not affect
@@ -39,14 +32,20 @@ int open_retrying(const char* path) noexcept {
 
 Result<File> File::open(const std::string& path) {
     std::string name = last_part(path);
-    if (path.find('\0') != std::string::npos) return refused(name, "open", EINVAL);
+    const std::string given = path_text(path);
+    if (path.find('\0') != std::string::npos) {
+        return refused_by_system(given.c_str(), "open", EINVAL);
+    }
     const int descriptor = open_retrying(path.c_str());
-    if (descriptor < 0) return refused(name, "open", errno);
+    if (descriptor < 0) return refused_by_system(given.c_str(), "open", errno);
     File file(descriptor, 0, std::move(name));
     struct stat status = {};
-    if (::fstat(descriptor, &status) != 0) return refused(file.name_, "inspect", errno);
+    if (::fstat(descriptor, &status) != 0) {
+        return refused_by_system(given.c_str(), "inspect", errno);
+    }
     if (!S_ISREG(status.st_mode)) {
-        return Status::error(Code::kIo, "%s: expected a regular file", file.name());
+        return Status::error(Code::kIo, "%s: expected a regular file, got another kind",
+                             given.c_str());
     }
     file.size_bytes_ = static_cast<uint64_t>(status.st_size);
     return file;
@@ -75,7 +74,7 @@ Status File::read_at(uint64_t offset_bytes, std::span<uint8_t> out) const {
                                     static_cast<off_t>(offset_bytes));
         if (got < 0) {
             if (errno == EINTR) continue;
-            return refused(name_, "read", errno).at_offset(offset_bytes);
+            return refused_by_system(name(), "read", errno).at_offset(offset_bytes);
         }
         if (got == 0) {
             return Status::error(Code::kFileChanged,
