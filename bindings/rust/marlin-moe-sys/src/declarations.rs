@@ -247,6 +247,10 @@ c_structs! {
         reasons: u64,
         sentence: [c_char; 248],
         remedy: [c_char; 248],
+        most_tensor_ranks: u32,
+        local_intermediate_size: u32,
+        padded_intermediate_size: u32,
+        local_group_size: u32,
     }
     struct mmoe_memory_plan {
         struct_size: u32,
