@@ -133,7 +133,7 @@ mmoe_status mmoe_device_info(mmoe_device_kind kind, uint32_t index,
                              mmoe_device_description* description, mmoe_error* error) {
     return call(error, [&]() -> Status {
         TRY(require_not_null(description, "description"));
-        TRY(check_output(description, "description", sizeof *description));
+        TRY(check_output(description, "description"));
         TRY(check_index(kind, index));
         if (kind == MMOE_DEVICE_CPU) {
             write_output(describe_cpu_device(), description);
@@ -151,7 +151,7 @@ mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_contex
     return call(error, [&]() -> Status {
         TRY(require_not_null(out, "out"));
         mmoe_context_options known;
-        TRY(read_options(options, "options", sizeof known, &known));
+        TRY(read_options(options, "options", &known));
         TRY(std::shared_ptr<Context> context, make_context(known));
         *out = new mmoe_context(std::move(context));
         return {};

@@ -24,7 +24,7 @@ Result<cpu::Element> read_element(const char* name, mmoe_dtype dtype, cpu::Eleme
 
 Result<ExecutorOptions> read_executor_options(const mmoe_executor_options* given) {
     mmoe_executor_options known;
-    TRY(read_options(given, "options", sizeof known, &known));
+    TRY(read_options(given, "options", &known));
     if (known.max_tokens == 0 || known.max_top_k == 0) {
         return Status::error(Code::kInvalidArgument, "options->%s: required, got 0",
                              known.max_tokens == 0 ? "max_tokens" : "max_top_k");
@@ -136,7 +136,7 @@ mmoe_status mmoe_executor_plan(const mmoe_context* context, const mmoe_quant_con
         TRY(require_not_null(layer, "layer"));
         TRY(require_not_null(options, "options"));
         TRY(require_not_null(plan, "plan"));
-        TRY(check_output(plan, "plan", sizeof *plan));
+        TRY(check_output(plan, "plan"));
         TRY(const Layer known_layer, read_layer(layer));
         TRY(const ExecutorOptions known, read_executor_options(options));
         mmoe_memory_plan filled = {};
@@ -175,7 +175,7 @@ mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle
         const std::shared_ptr<Executor> running = executor->object;
         const std::shared_ptr<const Bundle> weights = bundle->object;
         mmoe_run_args known;
-        TRY(read_options(args, "args", sizeof known, &known));
+        TRY(read_options(args, "args", &known));
         if (known.reserved != 0) {
             return Status::error(Code::kInvalidArgument, "args->reserved: must be 0");
         }

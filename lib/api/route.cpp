@@ -98,7 +98,7 @@ mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,
         TRY(require_handle(context, "context"));
         TRY(require_not_null(args, "args"));
         mmoe_route_args known;
-        TRY(read_options(args, "args", sizeof known, &known));
+        TRY(read_options(args, "args", &known));
         if (context->object->kind != DeviceKind::kCpu) {
             return Status::error(Code::kUnsupported, "the router runs on the CPU only");
         }

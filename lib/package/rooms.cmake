@@ -28,7 +28,7 @@ target_compile_options(mmoe_flags INTERFACE
 # Asserts state what callers have proved; a release library has none.
 target_compile_definitions(mmoe_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:NDEBUG>)
 if(MINGW)  # where the stack protector's functions are a library
-    target_link_options(mmoe_flags INTERFACE -fstack-protector-strong)
+    target_link_libraries(mmoe_flags INTERFACE ssp)
 endif()
 if(MMOE_SANITIZE)
     target_link_options(mmoe_flags INTERFACE -fsanitize=${MMOE_SANITIZE})
