@@ -159,7 +159,7 @@ mmoe_status mmoe_device_info(mmoe_device_kind kind, uint32_t index,
                              mmoe_device_description* description, mmoe_error* error) {
     return call(error, [&]() -> Status {
         TRY(require_not_null(description, "description"));
-        TRY(check_output(description, "description", sizeof *description));
+        TRY(check_output(description, "description"));
         TRY(check_index(kind, index));
         TRY(const mmoe_device_description filled, describe_device(kind, index));
         write_output(filled, description);
@@ -173,7 +173,7 @@ mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_contex
     return call(error, [&]() -> Status {
         TRY(require_not_null(out, "out"));
         mmoe_context_options known;
-        TRY(read_options(options, "options", sizeof known, &known));
+        TRY(read_options(options, "options", &known));
         TRY(std::shared_ptr<Context> context, make_context(known));
         *out = new mmoe_context(std::move(context));
         return {};
@@ -185,7 +185,7 @@ mmoe_status mmoe_context_info(const mmoe_context* context, mmoe_device_descripti
     return call(error, [&]() -> Status {
         TRY(require_handle(context, "context"));
         TRY(require_not_null(description, "description"));
-        TRY(check_output(description, "description", sizeof *description));
+        TRY(check_output(description, "description"));
         const Context& inside = *context->object;
         TRY(const mmoe_device_description filled,
             describe_device(static_cast<mmoe_device_kind>(inside.kind),
