@@ -42,6 +42,7 @@ const (
 	TierAVX512     CPUTier = C.MMOE_CPU_TIER_AVX512
 	TierAVX512BF16 CPUTier = C.MMOE_CPU_TIER_AVX512_BF16
 	TierAVXVNNI    CPUTier = C.MMOE_CPU_TIER_AVX_VNNI
+	TierAMXBF16    CPUTier = C.MMOE_CPU_TIER_AMX_BF16
 )
 
 // ContextOptions are the options of NewContext. The zero value has every default.
