@@ -77,6 +77,10 @@ __device__ __forceinline__ void point_at_weights(const DecodeGemm& gemm, DecodeI
     }
 }
 
+__device__ __forceinline__ int32_t count_items(const DecodeGemm& gemm, const DecodeTables& tables) {
+    return tables.tile_count * gemm.column_blocks * gemm.splits;
+}
+
 // Item `number` of the list.
 __device__ __forceinline__ DecodeItem locate_item(const DecodeArgs& args,
                                                   const DecodeTables& tables, int32_t number) {
@@ -86,7 +90,7 @@ __device__ __forceinline__ DecodeItem locate_item(const DecodeArgs& args,
     for (int gemm = 0; gemm < 2; ++gemm) {
         const DecodeGemm& shape = args.gemm[gemm];
         const int32_t per_tile = shape.column_blocks * shape.splits;
-        const int32_t items = tables.tile_count * per_tile;
+        const int32_t items = count_items(shape, tables);
         if (number >= items) {
             number -= items;
             continue;
@@ -112,19 +116,17 @@ __device__ __forceinline__ DecodeItem locate_item(const DecodeArgs& args,
     return item;
 }
 
-// The claimer, one thread. `first` has been claimed already.
+// The claimer, one thread. `claim` is its first, `first` that of the run.
 __device__ __forceinline__ void claim_items(const DecodeArgs& args, const DecodeTables& tables,
-                                            int32_t first, DecodeCounters::Set& counters,
-                                            DecodeQueue& queue) {
-    int32_t number = first;
+                                            uint32_t claim, uint32_t first, DecodeQueue& queue) {
 #pragma unroll 1
     for (int item = 0;; ++item) {
-        const DecodeItem located = locate_item(args, tables, number);
+        const DecodeItem located = locate_item(args, tables, static_cast<int32_t>(claim - first));
         queue.items[item % DecodeQueue::kPlaces] = located;
         ptx::st_release_shared(ptx::shared_address(&queue.published), item + 1);
         if (located.gemm == kNoGemm) return;
         while (read_shared(queue.wanted) < item + 2) __nanosleep(20);
-        number = atomicAdd(&counters.claimed, 1);
+        claim = atomicAdd(&args.counters->claimed, 1);
     }
 }
 
