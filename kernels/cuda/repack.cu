@@ -110,8 +110,9 @@ __device__ __forceinline__ void stage_region(const SourceShape& shape, const uin
     __syncthreads();
 }
 
-// One word of a tile: `code(n, k)` gives the code at local output n and input k of the block.
-template <int kBits, class Code>
+// One word of a tile: `code(n, k)` gives the code at local output n and input k of the block, and
+// where not all of them exist, `kWhole` is false.
+template <int kBits, bool kWhole, class Code>
 __device__ __forceinline__ uint32_t assemble(int word, int first_k, int rows, int columns,
                                              const Code& code) {
     uint32_t assembled = 0;
@@ -120,7 +121,7 @@ __device__ __forceinline__ uint32_t assemble(int word, int first_k, int rows, in
         const auto from = layout::marlin_source_in_tile(word, field, kBits, MarlinTile::kK16N64);
         const auto n = static_cast<int>(from.n);
         const int k = first_k + static_cast<int>(from.k);
-        if (n < rows && k < columns) assembled |= code(n, k) << (kBits * field);
+        if (kWhole || (n < rows && k < columns)) assembled |= code(n, k) << (kBits * field);
     }
     return assembled;
 }
@@ -165,11 +166,16 @@ __global__ void __launch_bounds__(kThreads) repack_codes(const RepackArgs args) 
     auto* out = static_cast<uint8_t*>(target.codes) + expert * matrix.expert_stride_bytes +
                 (target.first_output + first_n) / kOutputs * matrix.tile_stride_bytes +
                 first_k / 16 * matrix.tile_row_stride_bytes;
+    const int rows = target.rows - first_n;
+    const int columns = target.columns - first_k;
+    const bool whole = rows >= kOutputs && columns >= kInputs;
+#pragma unroll 2
     for (int i = threadIdx.x; i < tiles * Part::kTileWords; i += kThreads) {
         const int tile = i / Part::kTileWords;
         const int word = i % Part::kTileWords;
         reinterpret_cast<uint32_t*>(out + tile * matrix.tile_row_stride_bytes)[word] =
-            assemble<kBits>(word, 16 * tile, target.rows - first_n, target.columns - first_k, code);
+            whole ? assemble<kBits, true>(word, 16 * tile, rows, columns, code)
+                  : assemble<kBits, false>(word, 16 * tile, rows, columns, code);
     }
 }
 
