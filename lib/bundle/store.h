@@ -43,6 +43,9 @@ class Store {
     // `slots`: [E] slot of each global expert, or -1. From now on runs go by it.
     virtual Status publish(std::span<const int32_t> slots) = 0;
 
+    // No more is put for now: scratch that was kept between calls goes.
+    virtual void end_filling() noexcept {}
+
     [[nodiscard]] virtual SavedLayout saved_layout() const noexcept = 0;
     // All bytes of a slot, saved_slot_bytes() of its layout, out of the store or into it.
     virtual Status read_slot(int64_t slot, std::span<uint8_t> out) const = 0;

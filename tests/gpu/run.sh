@@ -64,6 +64,8 @@ nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 for test in cuda_parity cuda_layer cuda_bundle cuda_repack cuda_self_test; do
     step "$test" "$(program "$test")"
 done
+table="$(find "$build" "$(dirname -- "${BASH_SOURCE[0]}")" -name resources.csv | head -n 1)"
+step "cuda_resources" "$(program cuda_resources)" "$table"
 step "cuda_life" "$(program cuda_life)" "$library"
 step "fixtures" verify_all
 step "parity from PTX" env CUDA_FORCE_PTX_JIT=1 CUDA_CACHE_DISABLE=1 "$(program cuda_parity)"
