@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The AVX2 tier (with FMA and F16C): 16-bit fixed point and exact fp32.
 #include "cpu/elementwise.h"
+#include "cpu/file_codes_avx2.h"
 #include "cpu/gemm_f32.h"
 #include "cpu/gemm_int16.h"
 #include "cpu/marlin_tiles_avx2.h"
@@ -52,8 +53,18 @@ void pack_marlin(const PackMarlinArgs& args) {
 void turn_words(const TurnArgs& args) {
     turn_words_of(args);
 }
-void turn_fields(const TurnArgs& args) {
-    turn_fields_of(args);
+void turn_awq(const TurnArgs& args) {
+    turn_awq_of(args);
+}
+void pack_file_tiles(const PackFileTilesArgs& args) {
+    pack_file_into_tiles(args);
+}
+void pack_file_marlin(const PackFileMarlinArgs& args) {
+    if (args.tile == MarlinTile::kK16N64) {
+        pack_file_into_marlin<MarlinTile::kK16N64>(args);
+    } else {
+        pack_file_into_marlin<MarlinTile::kK32N32>(args);
+    }
 }
 
 }  // namespace mmoe::cpu::avx2

@@ -107,8 +107,14 @@ PackMarlin pack_marlin(Tier tier) {
 Turn turn_words(Tier tier) {
     return tier >= Tier::kAvx2 ? &avx2::turn_words : nullptr;
 }
-Turn turn_fields(Tier tier) {
-    return tier >= Tier::kAvx2 ? &avx2::turn_fields : nullptr;
+Turn turn_awq(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::turn_awq : nullptr;
+}
+PackFileTiles pack_file_tiles(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::pack_file_tiles : nullptr;
+}
+PackFileMarlin pack_file_marlin(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::pack_file_marlin : nullptr;
 }
 
 Tier usable_tier() {

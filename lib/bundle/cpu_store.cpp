@@ -87,12 +87,13 @@ Status CpuStore::put(const StoreEntry& entry) {
         strip_rows(inputs, inputs / config.group_size_for(inputs), config.bits);
     TRY(keep_input_order(entry));
     TRY(const std::unique_ptr<Unpacker> unpacker,
-        unpack_entry(spec_, shard_, entry, max_rows, context_->allocator));
+        unpack_entry(spec_, shard_, entry, max_rows, context_->allocator, CodeForm::kAny));
+    const int64_t strip_rows = std::max(max_rows, unpacker->wide_rows());
     const std::span<uint8_t> records(slot_data(entry.slot) + to.records_offset_bytes,
                                      static_cast<size_t>(to.plan->matrix_bytes()));
     const int64_t outputs = to.plan->outputs;
-    for (int64_t row = 0; row < outputs; row += max_rows) {
-        const Canonical strip = unpacker->strip(row, std::min(max_rows, outputs - row));
+    for (int64_t row = 0; row < outputs; row += strip_rows) {
+        const Canonical strip = unpacker->strip(row, std::min(strip_rows, outputs - row));
         pack_cpu_records(*to.plan, strip, row, to.second, records);
     }
     return {};

@@ -20,14 +20,18 @@ int64_t strip_rows(int64_t inputs, int64_t groups, int bits) noexcept {
 
 Result<std::unique_ptr<Unpacker>> unpack_entry(const BundleSpec& spec, const Shard& shard,
                                                const StoreEntry& entry, int64_t max_rows,
-                                               const std::shared_ptr<const Allocator>& allocator) {
+                                               const std::shared_ptr<const Allocator>& allocator,
+                                               CodeForm form) {
     const Layer& layer = spec.layer;
     const int64_t outputs = layer.outputs(entry.projection);
     const Slice& slice = shard.slice;
+    const bool whole_axis = slice.size == layer.intermediate_size;
+    const bool as_it_is =
+        whole_axis && (entry.projection == Projection::kDown || entry.channels.empty());
     TRY(std::unique_ptr<Unpacker> whole,
         Unpacker::create(spec.config, outputs, layer.inputs(entry.projection), entry.tensors,
-                         std::min(max_rows, outputs), allocator));
-    const bool whole_axis = slice.size == layer.intermediate_size;
+                         std::min(max_rows, outputs), allocator,
+                         as_it_is ? form : CodeForm::kCanonical));
     if (entry.projection == Projection::kDown) {
         if (whole_axis) return whole;
         return slice_inputs(std::move(whole), slice, std::min(max_rows, outputs), allocator);

@@ -18,6 +18,7 @@ namespace mmoe {
 
 Result<std::unique_ptr<Unpacker>> unpack_entry(const BundleSpec& spec, const Shard& shard,
                                                const StoreEntry& entry, int64_t max_rows,
-                                               const std::shared_ptr<const Allocator>& allocator);
+                                               const std::shared_ptr<const Allocator>& allocator,
+                                               CodeForm form = CodeForm::kCanonical);
 
 }  // namespace mmoe
