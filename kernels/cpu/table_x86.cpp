@@ -88,8 +88,14 @@ PackMarlin pack_marlin(Tier tier) {
 Turn turn_words(Tier tier) {
     return includes(tier, Tier::kAvx2) ? &avx2::turn_words : nullptr;
 }
-Turn turn_fields(Tier tier) {
-    return includes(tier, Tier::kAvx2) ? &avx2::turn_fields : nullptr;
+Turn turn_awq(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::turn_awq : nullptr;
+}
+PackFileTiles pack_file_tiles(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::pack_file_tiles : nullptr;
+}
+PackFileMarlin pack_file_marlin(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::pack_file_marlin : nullptr;
 }
 
 }  // namespace mmoe::cpu

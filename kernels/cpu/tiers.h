@@ -35,7 +35,9 @@ void store(Element type, int64_t count, const float* sums, void* out);
 void pack_tiles(const PackTilesArgs& args);
 void pack_marlin(const PackMarlinArgs& args);
 void turn_words(const TurnArgs& args);
-void turn_fields(const TurnArgs& args);
+void turn_awq(const TurnArgs& args);
+void pack_file_tiles(const PackFileTilesArgs& args);
+void pack_file_marlin(const PackFileMarlinArgs& args);
 }  // namespace avx2
 
 namespace avxvnni {

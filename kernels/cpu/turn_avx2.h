@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// turn_words() and turn_fields() with AVX2: blocks of 64 inputs by 64 outputs, a cache line or half
+// turn_words() and turn_awq() with AVX2: blocks of 64 inputs by 64 outputs, a cache line or half
 // of one on either side. Blocks go along the outputs first, as the file does, and the block below
 // is fetched meanwhile.
 #pragma once
@@ -110,7 +110,7 @@ inline void transpose_nibbles(__m256i (&words)[8]) {
 }
 
 // 64 inputs by eight file words: half a line of each of 64 outputs.
-inline void turn_fields_block(const TurnArgs& args, int64_t input, int64_t column) {
+inline void turn_awq_block(const TurnArgs& args, int64_t input, int64_t column) {
     __m256i fields[8][8];  // [field, word of eight inputs]
     for (int word = 0; word < 8; ++word) {
         __m256i squares[8];
@@ -124,13 +124,12 @@ inline void turn_fields_block(const TurnArgs& args, int64_t input, int64_t colum
     for (int field = 0; field < 8; ++field) {
         __m256i outputs[8];
         transpose_eight(fields[field], outputs);
-        uint32_t* to =
-            args.out + (8 * column + args.column_of_field[field]) * args.out_stride + input / 8;
+        uint32_t* to = args.out + (8 * column + kAwqColumn[field]) * args.out_stride + input / 8;
         for (int i = 0; i < 8; ++i) store_words(outputs[i], to + 8 * i * args.out_stride);
     }
 }
 
-inline void turn_fields_of(const TurnArgs& args) {
+inline void turn_awq_of(const TurnArgs& args) {
     constexpr int kInputs = 64;
     constexpr int kLine = 16;  // file words
     const int64_t lines_of_a_row = (args.columns + kLine - 1) / kLine;
@@ -141,7 +140,7 @@ inline void turn_fields_of(const TurnArgs& args) {
                 prefetch_rows(rows_ahead_of(args, input, column, rows_ahead), args.source_stride,
                               kInputs);
             }
-            turn_fields_block(args, input, column);
+            turn_awq_block(args, input, column);
         }
     }
 }

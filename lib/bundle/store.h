@@ -32,6 +32,8 @@ class Store {
   public:
     virtual ~Store() = default;
 
+    // What the strips that it is given may hold as codes.
+    [[nodiscard]] virtual CodeForm code_form() const noexcept { return CodeForm::kCanonical; }
     // Repacks a band into its slot. Different slots may be written from several threads.
     virtual Status put(const StoreEntry& entry) = 0;
     // `bias`: [N] fp32, whole. `channels`: as in ProjectionPlace.

@@ -65,6 +65,7 @@ class RecordPacker {
         for (int64_t group = 0; group < groups_; ++group) {
             pack_factors(rows, group, records_ + record_offset(plan_, rows.block, group));
         }
+        if (strip_.file) return;  // pack_file_codes() has all rows at once
         if (groups_start_on_words_) {
             const int64_t row_words = strip_.words_per_row();
             pack_codes(rows, 0, groups_, strip_.codes.data() + rows.strip_row * row_words,
@@ -74,6 +75,21 @@ class RecordPacker {
         for (int64_t group = 0; group < groups_; ++group) {
             pack_codes(rows, group, 1, cut_group(rows, group), plan_.tiles_per_group());
         }
+    }
+
+    // From the file's own order: all rows of the strip, whose first one has the lane.
+    void pack_file_codes(const layout::CpuLane& lane) const {
+        cpu::PackFileTilesArgs args = {};
+        args.bits = plan_.bits;
+        args.codes = *strip_.file;
+        args.blocks = {strip_.rows, strip_.words_per_row()};
+        args.tiles = plan_.tiles_per_group();
+        args.record_bytes = plan_.record_bytes();
+        args.half_bytes = plan_.gated_pair ? plan_.block_bytes() : kTileBytes / 2;
+        args.block_bytes = plan_.gated_pair ? 2 * plan_.block_bytes() : plan_.block_bytes();
+        args.tile_bytes = records_ + record_offset(plan_, lane.block, 0) +
+                          plan_.tile_offset_bytes() + lane.lane * 4;
+        cpu::pack_file_tiles(cpu::usable_tier())(args);
     }
 
   private:
@@ -176,6 +192,7 @@ void pack_cpu_records(const CpuRecordPlan& plan, const Canonical& strip, int64_t
         const layout::CpuLane lane = layout::cpu_lane(plan, first_row + row, up);
         packer.pack({lane.block, lane.lane, row, std::min(per_block, strip.rows - row)});
     }
+    if (strip.file) packer.pack_file_codes(layout::cpu_lane(plan, first_row, up));
 }
 
 void unpack_cpu_records(const CpuRecordPlan& plan, std::span<const uint8_t> records, bool up,

@@ -86,6 +86,16 @@ template <int bits, layout::MarlinTile tile>
 void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                   uint32_t* weight) {
     using Map = MarlinTileMap<bits, tile>;
+    if (strip.file) {
+        cpu::pack_file_marlin(cpu::usable_tier())(
+            {bits,
+             tile,
+             *strip.file,
+             {strip.rows, strip.words_per_row()},
+             weight + first_output / Map::kOutputs * Map::kWords,
+             shape.outputs / Map::kOutputs * Map::kWords});
+        return;
+    }
     for (int64_t row = 0; row < strip.rows; row += Map::kOutputs) {
         const TileColumn column{row, weight + (first_output + row) / Map::kOutputs * Map::kWords,
                                 shape.outputs / Map::kOutputs * Map::kWords};

@@ -11,9 +11,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/checked.h"
+#include "cpu/launch.h"
 #include "layout/number.h"
 
 namespace mmoe {
@@ -30,6 +32,9 @@ struct Canonical {
     std::span<const float> scales;         // [rows, groups]
     std::span<const uint8_t> zero_points;  // [rows, groups]; empty: 2^(bits-1) everywhere
     std::span<const int32_t> order;        // [K]: file column of each column; empty: the same
+    // The codes as they lie in the file, instead of `codes`: rows are a multiple of 64 and words of
+    // 8. Only for callers that asked for it (unpack/unpack.h).
+    std::optional<cpu::FileCodes> file;
 
     [[nodiscard]] int64_t groups() const noexcept { return columns / group_size; }
     [[nodiscard]] int64_t words_per_row() const noexcept {

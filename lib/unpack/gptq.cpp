@@ -17,6 +17,11 @@ class GptqReader final : public Reader {
           scale_(tensors.scale),
           zero_point_(static_cast<const uint32_t*>(tensors.zero_point.data)) {}
 
+    [[nodiscard]] std::optional<cpu::FileCodes> file_codes(
+        int64_t first_row) const noexcept override {
+        return cpu::FileCodes{cpu::CodeOrder::kWords, weight_ + first_row, shape_.outputs};
+    }
+
     void read_codes(int64_t first_row, int64_t rows, uint32_t* codes) const override {
         transpose_words(weight_ + first_row, shape_.outputs, shape_.words_per_row(), rows, codes,
                         shape_.words_per_row());

@@ -60,9 +60,9 @@ ConstMarlinTensors marlin_tensors(const MarlinShape& shape, const ProjectionTens
             elements<uint32_t>(tensors.zero_point, shape.zero_point_words())};
 }
 
-// Which roles have a tensor.
+// Which roles have a tensor, and whether codes stay in the file's order.
 struct Roles {
-    bool weight, scale, zero_point;
+    bool weight, scale, zero_point, codes_in_file;
 };
 
 // Memory in which columns move.
@@ -70,6 +70,25 @@ struct OrderScratch {
     std::vector<int32_t> order;  // empty: no column moves
     Buffer by_input;             // [words_per_row, kBlock] canonical words in transposed form
 };
+
+// Whether packers can read the whole matrix from the file: whole blocks, and groups of whole words.
+bool packers_take(const ReaderShape& shape, const Reader& reader) {
+    const cpu::Tier tier = cpu::usable_tier();
+    if (cpu::pack_file_tiles(tier) == nullptr || cpu::pack_file_marlin(tier) == nullptr) {
+        return false;
+    }
+    const int64_t fields = shape.fields_per_word();
+    return reader.file_codes(0).has_value() && shape.outputs % cpu::kFileOutputs == 0 &&
+           shape.inputs % (cpu::kFileWords * fields) == 0 &&
+           shape.inputs / shape.groups % fields == 0;
+}
+
+// As many rows as some scratch holds, in blocks, at least one and no more than there are.
+int64_t rows_of_scratch(int64_t bytes, int64_t row_bytes, int64_t outputs) {
+    constexpr int64_t kBlockRows = cpu::kFileOutputs;
+    const int64_t rows = row_bytes == 0 ? outputs : bytes / row_bytes;
+    return std::clamp(rows / kBlockRows * kBlockRows, kBlockRows, outputs);
+}
 
 class StripUnpacker final : public Unpacker {
   public:
@@ -80,6 +99,10 @@ class StripUnpacker final : public Unpacker {
           reader_(std::move(reader)),
           order_(std::move(order)),
           memory_(std::move(memory)) {}
+
+    [[nodiscard]] int64_t wide_rows() const noexcept override {
+        return roles_.codes_in_file ? memory_.rows() : 0;
+    }
 
     Canonical strip(int64_t first_row, int64_t rows) override {
         Canonical strip = memory_.view(0, rows);
@@ -94,7 +117,9 @@ class StripUnpacker final : public Unpacker {
 
   private:
     void read_codes(int64_t first_row, int64_t rows, Canonical* strip) {
-        if (strip->codes.empty()) {
+        if (roles_.codes_in_file) {
+            strip->file = reader_->file_codes(first_row);
+        } else if (strip->codes.empty()) {
             strip->codes = {reader_->codes_in_place(first_row),
                             static_cast<size_t>(rows * shape_.words_per_row())};
         } else if (order_.order.empty()) {
@@ -140,7 +165,8 @@ std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
 Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, int64_t outputs,
                                                    int64_t inputs, const ProjectionTensors& tensors,
                                                    int64_t max_rows,
-                                                   std::shared_ptr<const Allocator> allocator) {
+                                                   std::shared_ptr<const Allocator> allocator,
+                                                   CodeForm form) {
     if (config.format == Format::kMarlin) {
         const DType scales = tensors.scale.absent() ? DType::kBf16 : tensors.scale.dtype;
         const MarlinShape shape = marlin_shape(config, outputs, inputs, scales);
@@ -157,9 +183,12 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
                             .zero_point_form = config.zero_point_form};
     auto reader = make_reader(config.format, shape, tensors);
     OrderScratch order{input_order(config, inputs, tensors.group_index), {}};
-    const Roles roles{!tensors.weight.absent(), !tensors.scale.absent(),
-                      config.asymmetric() && !tensors.zero_point.absent()};
-    const bool ordered = roles.weight && !order.order.empty();
+    const bool ordered = !tensors.weight.absent() && !order.order.empty();
+    const Roles roles{
+        .weight = !tensors.weight.absent(),
+        .scale = !tensors.scale.absent(),
+        .zero_point = config.asymmetric() && !tensors.zero_point.absent(),
+        .codes_in_file = form == CodeForm::kAny && !ordered && packers_take(shape, *reader)};
     if (ordered) {
         const auto bytes = static_cast<uint64_t>(shape.words_per_row() * kBlock * 4);
         TRY(order.by_input, Buffer::create(allocator, bytes, "activation order"));
@@ -170,8 +199,13 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
     strip.bits = config.bits;
     if (roles.scale) strip.scale_type = scale_type_of(tensors.scale.dtype);
     const bool in_place = !ordered && reader->codes_in_place(0) != nullptr;
-    const RowMemory::Pieces pieces{
+    RowMemory::Pieces pieces{
         .codes = roles.weight && !in_place, .scales = roles.scale, .zero_points = roles.zero_point};
+    if (roles.codes_in_file) {
+        const int64_t bytes = max_rows * RowMemory::row_bytes(strip, pieces);
+        pieces.codes = false;
+        max_rows = rows_of_scratch(bytes, RowMemory::row_bytes(strip, pieces), outputs);
+    }
     TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(std::make_unique<StripUnpacker>(
         shape, roles, std::move(reader), std::move(order), std::move(memory)));

@@ -168,14 +168,16 @@ class Bench {
         tensors.scale = view(Role::kScale, DType::kF16, bytes.scale[index]);
         tensors.zero_point = view(Role::kZeroPoint, DType::kI32, bytes.zero_point[index]);
         return value_or_throw(Unpacker::create(config, linear.outputs, linear.inputs, tensors,
-                                               kStripRows, std::make_shared<const Allocator>()));
+                                               kStripRows, std::make_shared<const Allocator>(),
+                                               CodeForm::kAny));
     }
 
     // Calls use(strip, first_row) for all strips of a projection.
     template <class Use>
     static void each_strip(const Linear& linear, Unpacker& unpacker, const Use& use) {
-        for (int64_t row = 0; row < linear.outputs; row += kStripRows) {
-            use(unpacker.strip(row, kStripRows), row);
+        const int64_t rows = std::max(kStripRows, unpacker.wide_rows());
+        for (int64_t row = 0; row < linear.outputs; row += rows) {
+            use(unpacker.strip(row, std::min(rows, linear.outputs - row)), row);
         }
     }
 
