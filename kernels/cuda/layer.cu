@@ -15,7 +15,7 @@ namespace mmoe::cuda {
 namespace {
 
 constexpr int32_t kNarrowestTile = 8;
-constexpr int32_t kMostRows = 32;
+constexpr int32_t kMostRows = 64;  // bits of Device::distrusted_rows
 
 // Both types' rows in one table.
 struct Table {
@@ -68,7 +68,8 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     parts.tile_expert = space.take(slots / kNarrowestTile + experts, sizeof(int32_t));
     parts.row_slot = space.take(slots, sizeof(int32_t));
     parts.slot_row = space.take(slots, sizeof(int32_t));
-    parts.hidden = space.take(tokens * layer.w13.inputs, sizeof(uint16_t));
+    const int64_t hidden_rows = layer.ordered_inputs ? slots : tokens;
+    parts.hidden = space.take(hidden_rows * layer.w13.inputs, sizeof(uint16_t));
     parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
     parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
     parts.total = space.end();
@@ -101,11 +102,12 @@ struct Hidden {
     const void* rows;
     int64_t stride;
     int32_t columns;
+    int32_t slots_per_row;
 };
 
 // Hidden states are read where they are if a 16-byte copy can take them.
 bool readable_in_place(const Layer& layer, const Run& run) noexcept {
-    return run.hidden_type != Element::kF32 && layer.hidden_order == nullptr &&
+    return run.hidden_type != Element::kF32 && !layer.ordered_inputs &&
            layer.hidden_size % 8 == 0 && run.hidden_stride % 8 == 0 &&
            reinterpret_cast<uintptr_t>(run.hidden) % 16 == 0;
 }
@@ -114,21 +116,28 @@ int stage_hidden(const Steps& steps, Hidden& hidden) noexcept {
     const Run& run = steps.run;
     const Layer& layer = steps.layer;
     if (readable_in_place(layer, run)) {
-        hidden = {run.hidden, run.hidden_stride, std::min(layer.hidden_size, layer.w13.inputs)};
+        hidden = {run.hidden, run.hidden_stride, std::min(layer.hidden_size, layer.w13.inputs),
+                  run.top_k};
         return cudaSuccess;
     }
     auto* staged = steps.at<uint16_t>(steps.parts.hidden);
-    hidden = {staged, layer.w13.inputs, layer.w13.inputs};
-    return launch_stage({.hidden_type = run.hidden_type,
-                         .compute_type = compute_type(run.hidden_type),
-                         .hidden = run.hidden,
-                         .hidden_stride = run.hidden_stride,
-                         .columns = layer.hidden_size,
-                         .order = layer.hidden_order,
-                         .out = staged,
-                         .out_columns = layer.w13.inputs,
-                         .tokens = run.tokens},
-                        steps.stream);
+    hidden = {staged, layer.w13.inputs, layer.w13.inputs, layer.ordered_inputs ? 1 : run.top_k};
+    const StageArgs stage = {.hidden_type = run.hidden_type,
+                             .compute_type = compute_type(run.hidden_type),
+                             .hidden = run.hidden,
+                             .hidden_stride = run.hidden_stride,
+                             .columns = layer.hidden_size,
+                             .out = staged,
+                             .out_columns = layer.w13.inputs,
+                             .tokens = run.tokens,
+                             .token_count = run.token_count};
+    if (!layer.ordered_inputs) return launch_stage(stage, steps.stream);
+    return launch_gather({.stage = stage,
+                          .routing = steps.routing(),
+                          .expert_count = layer.expert_count,
+                          .top_k = run.top_k,
+                          .order = layer.hidden_order},
+                         steps.stream);
 }
 
 int route(const Steps& steps) noexcept {
@@ -136,7 +145,9 @@ int route(const Steps& steps) noexcept {
                          .expert_ids = steps.run.expert_ids,
                          .expert_map = steps.run.expert_map,
                          .map_size = steps.run.map_size,
-                         .slot_count = static_cast<int32_t>(steps.run.tokens * steps.run.top_k),
+                         .tokens = steps.run.tokens,
+                         .token_count = steps.run.token_count,
+                         .top_k = steps.run.top_k,
                          .expert_count = steps.layer.expert_count,
                          .slot_map = steps.layer.slot_map,
                          .first_expert = steps.layer.first_expert,
@@ -174,7 +185,7 @@ int gemm_1(const Steps& steps, const Hidden& hidden) noexcept {
                 .x = hidden.rows,
                 .x_stride = hidden.stride,
                 .x_columns = hidden.columns,
-                .x_slots_per_row = steps.run.top_k,
+                .x_slots_per_row = hidden.slots_per_row,
                 .slot_weights = layer.router_weight_on_input ? steps.run.expert_weights : nullptr,
                 .out = steps.at<uint16_t>(steps.parts.intermediate),
                 .out_stride = layer.intermediate_size});
@@ -209,15 +220,16 @@ int combine(const Steps& steps) noexcept {
                            .output = run.output,
                            .output_stride = run.output_stride,
                            .columns = steps.layer.hidden_size,
-                           .tokens = run.tokens},
+                           .tokens = run.tokens,
+                           .token_count = run.token_count},
                           steps.stream);
 }
 
 // Everything before the combine.
 int compute_slots(const Steps& steps) noexcept {
     Hidden hidden = {};
-    int status = stage_hidden(steps, hidden);
-    if (status == cudaSuccess) status = route(steps);
+    int status = route(steps);
+    if (status == cudaSuccess) status = stage_hidden(steps, hidden);
     if (status == cudaSuccess) status = gemm_1(steps, hidden);
     if (status == cudaSuccess) status = gemm_2(steps);
     return status;
@@ -241,9 +253,15 @@ std::span<const Row> rows() noexcept {
     return {table.rows, table.count};
 }
 
+const char* refuse(const Row& row, const Problem& problem) noexcept {
+    const auto index = static_cast<size_t>(&row - rows().data());
+    if ((problem.device.distrusted_rows >> index & 1) != 0) return "it failed its self-test";
+    return row.refuse(problem);
+}
+
 const Row* choose(const Problem& problem) noexcept {
     for (const Row& row : rows()) {
-        if (row.refuse(problem) == nullptr) return &row;
+        if (refuse(row, problem) == nullptr) return &row;
     }
     return nullptr;
 }
@@ -251,8 +269,12 @@ const Row* choose(const Problem& problem) noexcept {
 Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept {
     const int64_t slots = run.tokens * run.top_k;
     const int64_t experts = std::max(layer.global_expert_count, 1);
-    return {device, compute_type(run.hidden_type), layer.w13.bits,
-            static_cast<int32_t>((slots + experts - 1) / experts)};
+    return {.device = device,
+            .compute_type = compute_type(run.hidden_type),
+            .bits = layer.w13.bits,
+            .mean_tokens = static_cast<int32_t>((slots + experts - 1) / experts),
+            .ordered_inputs = layer.ordered_inputs,
+            .counted_tokens = run.token_count != nullptr};
 }
 
 const char* refuse(const Device& device, const Layer& layer, Element hidden_type,
@@ -268,7 +290,12 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
     if (layer.w13.inputs < layer.hidden_size || layer.w2.outputs < layer.hidden_size) {
         return "the padded hidden size is smaller than the hidden size";
     }
-    const Problem widest = {device, compute_type(hidden_type), layer.w13.bits, INT32_MAX};
+    const Problem widest = {.device = device,
+                            .compute_type = compute_type(hidden_type),
+                            .bits = layer.w13.bits,
+                            .mean_tokens = INT32_MAX,
+                            .ordered_inputs = layer.ordered_inputs,
+                            .counted_tokens = true};
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
@@ -283,7 +310,7 @@ int prepare() noexcept {
                                  cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
         if (status != cudaSuccess) return status;
     }
-    for (const void* kernel : {route_kernel(), stage_kernel(), combine_kernel()}) {
+    for (const void* kernel : {route_kernel(), stage_kernel(), gather_kernel(), combine_kernel()}) {
         cudaFuncAttributes attributes = {};  // asking loads the kernel
         const int status = cudaFuncGetAttributes(&attributes, kernel);
         if (status != cudaSuccess) return status;
@@ -291,20 +318,25 @@ int prepare() noexcept {
     return cudaSuccess;
 }
 
-int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
-              void* stream) noexcept {
+int run_layer_with(const Row& row, const Device& device, const Layer& layer, const Run& run,
+                   void* workspace, void* stream) noexcept {
     if (run.tokens == 0) return cudaSuccess;
-    const Row* row = choose(describe(device, layer, run));
-    if (row == nullptr) return cudaErrorNoKernelImageForDevice;
     const Steps steps = {device,
                          layer,
                          run,
-                         *row,
+                         row,
                          static_cast<uint8_t*>(workspace),
                          divide(layer, run.tokens, run.top_k),
                          stream};
     const int status = run.top_k != 0 ? compute_slots(steps) : cudaSuccess;
     return status == cudaSuccess ? combine(steps) : status;
+}
+
+int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
+              void* stream) noexcept {
+    const Row* row = choose(describe(device, layer, run));
+    if (row == nullptr) return cudaErrorNoKernelImageForDevice;
+    return run_layer_with(*row, device, layer, run, workspace, stream);
 }
 
 }  // namespace mmoe::cuda

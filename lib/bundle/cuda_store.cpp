@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "repack/slice.h"
 
 namespace mmoe {
 namespace {
@@ -72,6 +73,7 @@ cuda::Layer describe_cuda_layer(const BundleSpec& spec, const CudaBundlePlan& pl
     described.limit = layer.limit;
     described.w13 = describe(plan.w13.shape);
     described.w2 = describe(plan.w2.shape);
+    described.ordered_inputs = plan.ordered_inputs;
     return described;
 }
 
@@ -85,6 +87,7 @@ Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Conte
     store->spec_ = spec;
     store->shard_ = shard;
     store->plan_ = plan_cuda_bundle(spec, shard);
+    store->has_order_.resize(static_cast<size_t>(shard.slot_count));
     const uint64_t bytes = store->plan_.total_bytes;
     TRY(store->lease_, Budget::take(context->budget, bytes, "expert weights"));
     TRY(store->memory_,
@@ -112,6 +115,9 @@ void CudaStore::make_view() noexcept {
     layer_ = describe_cuda_layer(spec_, plan_);
     layer_.w13 = view(plan_.w13);
     layer_.w2 = view(plan_.w2);
+    if (plan_.ordered_inputs) {
+        layer_.hidden_order = reinterpret_cast<const int32_t*>(memory_.data() + plan_.hidden_order);
+    }
     layer_.slot_map = reinterpret_cast<const int32_t*>(memory_.data() + plan_.slot_map);
 }
 
@@ -159,9 +165,35 @@ Status CudaStore::upload(const StoreEntry& entry, const Packed& packed) const {
         packed.zero_points.data(), packed.zero_points.size_bytes() / groups, groups);
 }
 
+// Gate and up multiply the same activations: the second of them must have the first one's order.
+Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
+    if (!plan_.ordered_inputs || entry.projection == Projection::kDown) return {};
+    if (entry.first_row != 0) return {};
+    const std::span<const int32_t> moved = entry.source.strip(0, 1).order;
+    std::vector<int32_t> order(moved.begin(), moved.end());
+    for (auto k = static_cast<int64_t>(order.size()); k < spec_.layer.hidden_size; ++k) {
+        order.push_back(static_cast<int32_t>(k));
+    }
+    const auto inputs = static_cast<uint64_t>(plan_.layer.w13.inputs);
+    uint8_t* kept = memory_.data() + plan_.hidden_order +
+                    static_cast<uint64_t>(entry.slot) * inputs * sizeof(int32_t);
+    uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    if (known != 0) {
+        std::vector<int32_t> first(order.size());
+        TRY(copy_to_host(first.data(), kept, first.size() * sizeof(int32_t)));
+        return check_same_order(first, order);
+    }
+    order.resize(inputs, -1);
+    TRY(copy_to_device(kept, order.data(), order.size() * sizeof(int32_t)));
+    known = 1;
+    return {};
+}
+
 Status CudaStore::put(const StoreEntry& entry) {
     MarlinShape shape = plan_.layer.shape(entry.projection);
     shape.outputs = round_up(entry.rows, int64_t{layout::kMarlinBlock});
+    TRY(keep_hidden_order(entry));
     TRY(const Packed packed, pack(entry, shape));
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return upload(entry, packed);
@@ -188,7 +220,8 @@ Status CudaStore::put_bias(int64_t slot, Projection projection, std::span<const 
     return copy_to_device(to, own.data(), own.size() * sizeof(float));
 }
 
-Status CudaStore::clear(int64_t /*slot*/) {
+Status CudaStore::clear(int64_t slot) {
+    has_order_[static_cast<size_t>(slot)] = 0;
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return wait_for_device();
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "bundle/cuda_plan.h"
 #include "bundle/spec.h"
@@ -41,12 +42,14 @@ class CudaStore final : public Store {
     // A band in Marlin order, in host memory.
     struct Packed;
     Result<Packed> pack(const StoreEntry& entry, const MarlinShape& shape) const;
+    Status keep_hidden_order(const StoreEntry& entry);
     Status upload(const StoreEntry& entry, const Packed& packed) const;
 
     std::shared_ptr<const Context> context_;
     BundleSpec spec_;
     Shard shard_;
     CudaBundlePlan plan_;
+    std::vector<uint8_t> has_order_;  // [slots]
     Budget::Lease lease_;
     DeviceBuffer memory_;
     cuda::Layer layer_;

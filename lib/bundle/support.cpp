@@ -156,7 +156,7 @@ std::string split_remedy(const Question& q) {
     std::string remedy =
         "use " + number(most_ranks(q.config, q.layer.intermediate_size, split.tensor_ranks)) +
         " tensor ranks";
-    const int64_t smaller = smaller_group_size(q.config.group_size_for(0),
+    const int64_t smaller = smaller_group_size(q.config.group_size.value_or(0),
                                                [&](int64_t size) { return serves_split(q, size); });
     if (smaller != 0) remedy += ", quantise with group size " + number(smaller);
     return remedy + ", or split over experts";
@@ -187,21 +187,15 @@ Answer check_cuda_groups(const Question& q) {
                    "use the CPU"};
 }
 
-Answer check_cuda_order(const Question& q) {
-    if (q.device != DeviceKind::kCuda || q.config.order != Order::kGroup) return {};
-    return Refusal{"CUDA: no kernel for activation order", "use the CPU"};
-}
-
 // Every reason, in the order in which sentences name them.
 constexpr struct {
     Reason reason;
     Answer (*check)(const Question&);
 } kChecks[] = {
-    {kReasonDevice, check_device},    {kReasonBits, check_bits},
-    {kReasonShape, check_shape},      {kReasonGroupSize, check_group_size},
-    {kReasonFormat, check_format},    {kReasonActivation, check_activation},
-    {kReasonSplit, check_split},      {kReasonGroupSize, check_cuda_groups},
-    {kReasonOrder, check_cuda_order},
+    {kReasonDevice, check_device}, {kReasonBits, check_bits},
+    {kReasonShape, check_shape},   {kReasonGroupSize, check_group_size},
+    {kReasonFormat, check_format}, {kReasonActivation, check_activation},
+    {kReasonSplit, check_split},   {kReasonGroupSize, check_cuda_groups},
 };
 
 // A remedy may serve two reasons.

@@ -19,6 +19,10 @@ namespace {
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
+bool is_of_files(const Status& problem) noexcept {
+    return problem.code() == Code::kIo || problem.code() == Code::kFileChanged;
+}
+
 struct Opened {
     std::vector<File> files;
     std::vector<TensorEntry> tensors;  // in order of name
@@ -94,10 +98,10 @@ Result<Opened> open_single(const std::string& path, uint64_t max_header_bytes) {
 Result<Opened> open_directory(const std::string& directory, uint64_t max_header_bytes,
                               const Log& log) {
     const std::string single = join_path(directory, kSingleFile);
-    if (exists(single)) return open_single(single, max_header_bytes);
-    if (exists(join_path(directory, kIndexFile))) {
-        return open_shards(directory, max_header_bytes, log);
-    }
+    TRY(const PathKind file, look_at(single));
+    if (file != PathKind::kNothing) return open_single(single, max_header_bytes);
+    TRY(const PathKind index, look_at(join_path(directory, kIndexFile)));
+    if (index != PathKind::kNothing) return open_shards(directory, max_header_bytes, log);
     return Status::error(Code::kNotFound, "%s: expected %s or %s, got neither",
                          path_text(directory).c_str(), kSingleFile, kIndexFile);
 }
@@ -131,7 +135,8 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::string& pa
 Status Checkpoint::open_files(const std::string& path, const CheckpointOptions& options,
                               const Log& log) {
     TRY(const ExpertNaming naming, ExpertNaming::create(options));
-    const bool directory = is_directory(path);
+    TRY(const PathKind kind, look_at(path));
+    const bool directory = kind == PathKind::kDirectory;
     TRY(Opened opened, directory ? open_directory(path, options.max_header_bytes, log)
                                  : open_single(path, options.max_header_bytes));
     files_->files = std::move(opened.files);
@@ -143,7 +148,10 @@ Status Checkpoint::open_files(const std::string& path, const CheckpointOptions& 
     MatchBudget budget;
     for (const LayerTensors& layer : files_->layers) {
         layers_.push_back(build_layer(*this, layer, config, &budget));
-        layers_.back().index = static_cast<uint32_t>(layers_.size() - 1);
+        LayerEntry& built = layers_.back();
+        built.index = static_cast<uint32_t>(layers_.size() - 1);
+        // What a layer's tensors say stays its problem; a disk that fails may work next time.
+        if (is_of_files(built.problem)) return built.problem;
     }
     log.line(LogLevel::kInfo, "%s: %zu tensors in %zu files, %zu MoE layers",
              printable(path).c_str(), tensors_.size(), files_->files.size(), layers_.size());

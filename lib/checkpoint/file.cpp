@@ -101,14 +101,15 @@ Result<std::string> File::read_text(uint64_t max_bytes) const {
     return text;
 }
 
-bool is_directory(const std::string& path) noexcept {
+Result<PathKind> look_at(const std::string& path) {
     struct stat status = {};
-    return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-bool exists(const std::string& path) noexcept {
-    struct stat status = {};
-    return ::stat(path.c_str(), &status) == 0;
+    if (::stat(path.c_str(), &status) == 0) {
+        return S_ISDIR(status.st_mode) ? PathKind::kDirectory : PathKind::kOther;
+    }
+    const int error = errno;
+    Status refused = refused_by_system(path_text(path).c_str(), "inspect", error);
+    if (refused.code() == Code::kNotFound) return PathKind::kNothing;
+    return refused;
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {

@@ -3,6 +3,7 @@
 // unfriendly shapes; the same bits eagerly, again and in a replayed graph.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -90,6 +91,12 @@ const LayerCase kCases[] = {
     {.name = "gelu tanh", .tokens = 20, .activation = Activation::kGeluTanh},
     {.name = "relu2, not gated", .tokens = 20, .activation = Activation::kRelu2, .gated = false},
     {.name = "not gated, odd tile count", .tokens = 20, .intermediate = 192, .gated = false},
+    {.name = "not gated, limit below the up of 1, beta",
+     .tokens = 20,
+     .beta = 1.0F,
+     .limit = 0.25F,
+     .gated = false,
+     .bias = true},
     {.name = "swigluoai, clamped, biases",
      .tokens = 20,
      .alpha = 1.702F,
@@ -103,6 +110,13 @@ const LayerCase kCases[] = {
      .weight_on_input = true},
     {.name = "column blocks", .tokens = 20, .column_blocks = true},
     {.name = "activation order", .tokens = 20, .hidden_order = true},
+    {.name = "activation order, H padded, some skipped",
+     .tokens = 70,
+     .hidden = 176,
+     .intermediate = 80,
+     .group = 16,
+     .hidden_order = true,
+     .routing = Routing::kSkipSome},
     {.name = "strided hidden states", .tokens = 20, .hidden_padding = 8},
     {.name = "misaligned hidden states", .tokens = 20, .hidden_padding = 3},
 };
@@ -277,6 +291,28 @@ void streams_run_side_by_side(void**) {
     for (cudaStream_t stream : streams) cudaStreamDestroy(stream);
 }
 
+// The device alone knows how many tokens there are; rows past them keep what they held.
+void token_count_is_read_on_the_device(void**) {
+    constexpr int32_t kCounts[] = {0, 1, 20, 33, 1000, -5};
+    for (const bool hidden_order : {false, true}) {
+        const LayerCase test = {
+            .name = "token count", .tokens = 33, .hidden_order = hidden_order, .hidden_padding = 3};
+        const TestLayer host = make_layer(test);
+        Loaded loaded(test, host);
+        loaded.enqueue(nullptr);
+        const std::vector<uint8_t> all = loaded.output(nullptr);
+        const size_t row_bytes = all.size() / static_cast<size_t>(test.tokens);
+        for (const int32_t count : kCounts) {
+            loaded.run.token_count = loaded.arena.upload(std::vector<int32_t>{count});
+            loaded.enqueue(nullptr);
+            const int live = std::clamp(count, 0, test.tokens);
+            std::vector<uint8_t> expected(all.size(), 0xFF);
+            std::copy_n(all.begin(), static_cast<size_t>(live) * row_bytes, expected.begin());
+            if (loaded.output(nullptr) != expected) fail_msg("%d tokens differ", count);
+        }
+    }
+}
+
 void no_tokens_is_no_work(void**) {
     const LayerCase& test = kCases[0];
     Loaded loaded(test, make_layer(test));
@@ -301,6 +337,7 @@ int main() {
         cmocka_unit_test(cases_match_the_oracle),
         cmocka_unit_test(thousand_replays_give_the_same_bits),
         cmocka_unit_test(streams_run_side_by_side),
+        cmocka_unit_test(token_count_is_read_on_the_device),
         cmocka_unit_test(no_tokens_is_no_work),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

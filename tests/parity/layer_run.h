@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A problem through the public API: bundles of all ranks, executors, one run, and the sum of what
-// ranks give.
+// A problem on the CPU: bundles of all ranks, executors, one run, and the sum of what ranks give.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "marlin_moe.h"
-#include "parity/handles.h"
-#include "parity/problem.h"
+#include "parity/layer_calls.h"
 
 namespace mmoe::parity {
 
@@ -19,11 +17,6 @@ struct Mode {
     double tolerance;
     double with_outliers;  // tolerance where an outlier sets the fixed-point step of its group
 };
-Handle<mmoe_quant_config> make_config(const Case& spec);
-
-// One rank's bundle, filled and sealed.
-Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const mmoe_split& split);
-
 // Every rank's bundle on one context.
 std::vector<Handle<mmoe_bundle>> make_ranks(Problem& problem, mmoe_context* context);
 
