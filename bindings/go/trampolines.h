@@ -57,5 +57,8 @@ mmoe_status go_mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_finding
 size_t go_mmoe_executor_explain(const mmoe_executor* executor, const mmoe_bundle* bundle, uint32_t tokens, char* text, size_t capacity_bytes);
 void go_mmoe_executor_destroy(mmoe_executor* executor);
 mmoe_status go_mmoe_route(const mmoe_context* context, const mmoe_route_args* args, void* stream, mmoe_error* error);
+mmoe_status go_mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, mmoe_role role, mmoe_marlin_description* description, mmoe_error* error);
+mmoe_status go_mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
+mmoe_status go_mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
 
 #endif

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <span>
 
+#include "cpu/tier.h"
 #include "layout/cpu_record.h"
 #include "layout/marlin.h"
 
@@ -41,8 +42,6 @@ inline constexpr int64_t kSumBlockInputs = 128;
 [[nodiscard]] constexpr int64_t x_scale_count(const layout::CpuRecordPlan& plan) noexcept {
     return sum_blocks(plan);
 }
-
-enum class Tier : int32_t { kScalar = 1, kAvx2 = 2, kAvx512 = 3, kAvx512Bf16 = 4 };
 
 // How a row holds activations. The element is what `x` of MultiplyArgs points to.
 enum class ActivationFormat : int32_t {
@@ -149,7 +148,7 @@ struct PackTilesArgs {
 };
 using PackTiles = void (*)(const PackTilesArgs& args);
 
-// The fastest routine of the best tier that is not above `tier`.
+// The fastest routine that `tier` includes.
 PackTiles pack_tiles(Tier tier);
 
 // A column of whole Marlin tiles (layout/marlin.h), from rows of dense codes.
@@ -183,18 +182,15 @@ inline constexpr int64_t kTurnWordsBlock = 16;
 inline constexpr int64_t kTurnInputs = 64;
 inline constexpr int64_t kTurnFileWords = 8;
 
-// What the best tier that is not above `tier` does faster than code without its instructions;
+// What `tier` does faster than code without its instructions;
 // null where it has nothing.
 PackMarlin pack_marlin(Tier tier);
 Turn turn_words(Tier tier);
 Turn turn_fields(Tier tier);
 
-// Every row of this build, best first. A row may run only where usable_tier() >= row.tier.
+// Every row of this build, best first. A row may run only where usable(row.tier).
 std::span<const Row> rows();
-// The elementwise functions of the best tier that is not above `tier`.
+// The best elementwise functions that `tier` includes.
 const Elementwise& elementwise(Tier tier);
-// The best tier that the processor and the operating system support.
-Tier usable_tier();
-const char* tier_name(Tier tier);
 
 }  // namespace mmoe::cpu

@@ -13,6 +13,7 @@ static_assert(MMOE_CPU_TIER_SCALAR == static_cast<int>(cpu::Tier::kScalar));
 static_assert(MMOE_CPU_TIER_AVX2 == static_cast<int>(cpu::Tier::kAvx2));
 static_assert(MMOE_CPU_TIER_AVX512 == static_cast<int>(cpu::Tier::kAvx512));
 static_assert(MMOE_CPU_TIER_AVX512_BF16 == static_cast<int>(cpu::Tier::kAvx512Bf16));
+static_assert(MMOE_CPU_TIER_AVX_VNNI == static_cast<int>(cpu::Tier::kAvxVnni));
 static_assert(MMOE_DEVICE_CPU == static_cast<int>(DeviceKind::kCpu));
 static_assert(MMOE_DEVICE_CUDA == static_cast<int>(DeviceKind::kCuda));
 
@@ -33,16 +34,15 @@ Status check_index(mmoe_device_kind kind, int64_t index) {
 }
 
 Result<cpu::Tier> choose_tier(mmoe_cpu_tier wanted) {
-    const cpu::Tier usable = cpu::usable_tier();
-    if (wanted == MMOE_CPU_TIER_BEST) return usable;
-    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_AVX512_BF16) {
+    if (wanted == MMOE_CPU_TIER_BEST) return cpu::usable_tier();
+    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_AVX_VNNI) {
         return Status::error(Code::kInvalidArgument, "cpu_tier: expected 0 to %d, got %d",
-                             MMOE_CPU_TIER_AVX512_BF16, wanted);
+                             MMOE_CPU_TIER_AVX_VNNI, wanted);
     }
     const auto tier = static_cast<cpu::Tier>(wanted);
-    if (tier > usable) {
+    if (!cpu::usable(tier)) {
         return Status::error(Code::kUnsupported, "cpu_tier: this processor has %s, not %s",
-                             cpu::tier_name(usable), cpu::tier_name(tier));
+                             cpu::tier_name(cpu::usable_tier()), cpu::tier_name(tier));
     }
     return tier;
 }

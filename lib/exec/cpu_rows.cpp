@@ -7,7 +7,7 @@ namespace {
 // Null if the row may serve, else why not.
 const char* refuse(const cpu::Row& row, const layout::CpuRecordPlan& plan, cpu::Element source,
                    Precision precision, cpu::Tier tier) {
-    if (row.tier > tier) return "the context's CPU tier is lower";
+    if (!cpu::includes(tier, row.tier)) return "not of the context's CPU tier";
     if (precision == Precision::kExact && !row.exact) return "not exact";
     if (precision != Precision::kExact && row.exact && row.tier != cpu::Tier::kScalar) {
         return "exact rows serve exact precision only";

@@ -117,7 +117,7 @@ std::string explain_cuda_rows(const Context& context, const CudaStore& store,
     std::string text = "T = " + std::to_string(tokens) + " on " + context.cuda.name + "\n";
     for (const char* gemm : {"gemm 1", "gemm 2"}) {
         for (const cuda::Row& row : cuda::rows()) {
-            const char* reason = cuda::refuse(row, problem);
+            const char* reason = cuda::passed_over(row, problem);
             text += std::string(gemm) + ": " + row.name +
                     (reason == nullptr ? "" : std::string(" passed over: ") + reason) + "\n";
             if (reason == nullptr) break;

@@ -140,6 +140,21 @@ static mmoe_status take_route_args(struct TinyLayer* tiny, void* memory) {
     return mmoe_route(tiny->context, memory, NULL, &last_error);
 }
 
+static mmoe_status take_marlin_matrix(struct TinyLayer* tiny, void* memory) {
+    const mmoe_marlin_args args = tiny_marlin_args();
+    return mmoe_marlin_pack(NULL, tiny->config, memory, &args, &last_error);
+}
+
+static mmoe_status take_marlin_args(struct TinyLayer* tiny, void* memory) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    return mmoe_marlin_unpack(NULL, tiny->config, &matrix, memory, &last_error);
+}
+
+static mmoe_status fill_marlin_description(struct TinyLayer* tiny, void* memory) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    return mmoe_marlin_describe(tiny->config, &matrix, MMOE_ROLE_BIAS, memory, &last_error);
+}
+
 static mmoe_status fill_device_description(struct TinyLayer* tiny, void* memory) {
     (void)tiny;
     return mmoe_device_info(MMOE_DEVICE_CPU, 0, memory, &last_error);
@@ -295,6 +310,8 @@ static void given_structures_follow_the_rule(void** state) {
     const mmoe_bundle_open_options open_options = {0};
     const mmoe_run_args args = tiny_run_args();
     const mmoe_route_args route_args = tiny_route_args();
+    const mmoe_marlin_matrix marlin_matrix = tiny_marlin_matrix();
+    const mmoe_marlin_args marlin_args = tiny_marlin_args();
     const mmoe_layer layer = tiny->layer;
     const mmoe_executor_options executor_options = tiny->executor_options;
     const struct SizeRow rows[] = {
@@ -323,6 +340,10 @@ static void given_structures_follow_the_rule(void** state) {
          sizeof executor_options, &executor_options},
         {"mmoe_executor_run", take_run_args, kFirstRunArgsBytes, sizeof args, &args},
         {"mmoe_route", take_route_args, sizeof route_args, sizeof route_args, &route_args},
+        {"mmoe_marlin_pack", take_marlin_matrix, sizeof marlin_matrix, sizeof marlin_matrix,
+         &marlin_matrix},
+        {"mmoe_marlin_unpack", take_marlin_args, sizeof marlin_args, sizeof marlin_args,
+         &marlin_args},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) check_given(tiny, &rows[i]);
 }
@@ -354,6 +375,8 @@ static void filled_structures_follow_the_rule(void** state) {
          NULL},
         {"mmoe_bundle_info description", fill_bundle_description, sizeof(mmoe_bundle_description),
          sizeof(mmoe_bundle_description), NULL},
+        {"mmoe_marlin_describe", fill_marlin_description, sizeof(mmoe_marlin_description),
+         sizeof(mmoe_marlin_description), NULL},
     };
     for (size_t i = 0; i < sizeof kRows / sizeof *kRows; ++i) check_filled(*state, &kRows[i]);
 }

@@ -57,7 +57,8 @@ struct Fake {
 Fake make_fake() {
     const BundleSpec spec = ordered_spec();
     const CpuBundlePlan plan = plan_cpu_bundle(spec, plan_shard(spec).value());
-    Fake fake{describe_spec(spec), std::string(static_cast<size_t>(plan.slot_bytes()), '\0'),
+    Fake fake{describe_spec(spec, SavedLayout::kCpuRecords),
+              std::string(static_cast<size_t>(plan.slot_bytes()), '\0'),
               static_cast<size_t>(plan.order_offset_bytes())};
     fake.header.expert_count = 1;
     fake.header.expert_bytes = fake.payload.size();

@@ -32,7 +32,7 @@ struct LayerCase {
     bool gated = true;
     bool bias = false;
     bool weight_on_input = false;
-    bool column_blocks = false;  // tiles in [N/64][K/16] order instead of vLLM's
+    bool column_blocks = true;  // tiles in [N/64][K/16] order instead of vLLM's
     bool hidden_order = false;
     Routing routing = Routing::kUniform;
     int first_expert = 0;    // of a bundle that holds a part of them
