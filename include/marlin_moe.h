@@ -177,7 +177,8 @@ enum {
     MMOE_CPU_TIER_AVX2 = 2,        /**< AVX2, FMA and F16C. */
     MMOE_CPU_TIER_AVX512 = 3,      /**< AVX2 with AVX-512 F, BW, DQ, VL and VNNI. */
     MMOE_CPU_TIER_AVX512_BF16 = 4, /**< AVX512 with AVX512-BF16. */
-    MMOE_CPU_TIER_AVX_VNNI = 5     /**< AVX2 with AVX-VNNI. */
+    MMOE_CPU_TIER_AVX_VNNI = 5,    /**< AVX2 with AVX-VNNI. */
+    MMOE_CPU_TIER_AMX_BF16 = 6     /**< AVX512_BF16 with AMX-BF16, for experts of several tokens. */
 };
 
 /** Nonlinearity between the two GEMMs. With `a` the gate (or the only) projection and `u` the
@@ -327,7 +328,8 @@ typedef void (*mmoe_parallel_for_fn)(void* user, uint32_t task_count, mmoe_task_
 /** Options of mmoe_context_create(). */
 typedef struct mmoe_context_options {
     uint32_t struct_size;              /**< `sizeof(mmoe_context_options)`. */
-    mmoe_device_kind device_kind;      /**< 0: the CPU. */
+    mmoe_device_kind device_kind;      /**< 0: CUDA if the device can be used, else the CPU; see
+                                            mmoe_context_info(). */
     int32_t device_index;              /**< CUDA ordinal; 0 on the CPU. */
     uint32_t thread_count;             /**< CPU threads of one run, the caller's among them; 0: one
                                             a hardware thread that the process may use. */
@@ -362,6 +364,19 @@ typedef struct mmoe_context_options {
  */
 MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_context** out,
                                          mmoe_error* error);
+
+/**
+ * Describes the device of a context: where tensors of a run must lie.
+ *
+ * @param context      The context asked.
+ * @param description  Filled as far as its `struct_size` reaches, as by mmoe_device_info().
+ * @param error        NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `context` or `description` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `description->struct_size` is too small.
+ * @retval MMOE_ERR_DEVICE        CUDA: the device no longer answers.
+ */
+MMOE_API mmoe_status mmoe_context_info(const mmoe_context* context,
+                                       mmoe_device_description* description, mmoe_error* error);
 
 /** Drops the caller's reference. @param context  NULL, or a context. */
 MMOE_API void mmoe_context_destroy(mmoe_context* context);
@@ -1122,8 +1137,8 @@ typedef struct mmoe_executor_options {
                                    executor is made. */
     uint32_t reserved;        /**< Must be 0. */
     void* workspace;          /**< Memory of the context's device, aligned to 256 bytes, to be kept
-                                   while the executor lives; it then allocates none. NULL: it
-                                   allocates its own. */
+                                   while the executor lives; it then keeps none of its own.
+                                   NULL: it allocates one. */
     uint64_t workspace_bytes; /**< Of `workspace`; mmoe_executor_plan()'s `resident_bytes`. */
 } mmoe_executor_options;
 

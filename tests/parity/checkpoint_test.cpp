@@ -45,8 +45,9 @@ Handle<mmoe_context> make_context(const std::string& name) {
 Handle<mmoe_checkpoint> open(const std::string& name, mmoe_context* context, const fs::path& path) {
     mmoe_checkpoint* checkpoint = nullptr;
     Error error{name};
-    error.expect_ok(mmoe_checkpoint_open(context, path.c_str(), nullptr, &checkpoint, &error.value),
-                    "open");
+    error.expect_ok(
+        mmoe_checkpoint_open(context, path.string().c_str(), nullptr, &checkpoint, &error.value),
+        "open");
     return Handle<mmoe_checkpoint>(checkpoint);
 }
 

@@ -22,7 +22,7 @@ Handle<mmoe_executor> make_executor(const Case& spec, mmoe_context* context,
 
 std::vector<uint8_t> run_once(Problem& problem, mmoe_executor* executor, const mmoe_bundle* bundle,
                               mmoe_dtype output_dtype) {
-    mmoe::CpuTestDevice device;
+    CpuTestDevice device;
     PlacedRun run(problem, device, output_dtype);
     Error error{problem.spec.name};
     error.expect_ok(run.enqueue(executor, bundle, nullptr, &error.value), "run");

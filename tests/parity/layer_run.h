@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "marlin_moe.h"
+#include "parity/handles.h"
 #include "parity/layer_calls.h"
+#include "parity/problem.h"
 
 namespace mmoe::parity {
 
@@ -17,6 +19,7 @@ struct Mode {
     double tolerance;
     double with_outliers;  // tolerance where an outlier sets the fixed-point step of its group
 };
+
 // Every rank's bundle on one context.
 std::vector<Handle<mmoe_bundle>> make_ranks(Problem& problem, mmoe_context* context);
 

@@ -8,7 +8,9 @@
 
 #include "marlin_moe.h"
 #include "parity/cases.h"
+#include "parity/handles.h"
 #include "parity/layer_run.h"
+#include "parity/problem.h"
 
 using namespace mmoe::parity;
 

@@ -80,6 +80,7 @@ c_constants! {
     MMOE_CPU_TIER_AVX512 = 3;
     MMOE_CPU_TIER_AVX512_BF16 = 4;
     MMOE_CPU_TIER_AVX_VNNI = 5;
+    MMOE_CPU_TIER_AMX_BF16 = 6;
     MMOE_ACTIVATION_SILU = 0;
     MMOE_ACTIVATION_GELU = 1;
     MMOE_ACTIVATION_GELU_TANH = 2;
@@ -367,6 +368,7 @@ c_functions! {
     fn mmoe_device_count(kind: mmoe_device_kind, count: *mut u32, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_device_info(kind: mmoe_device_kind, index: u32, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_create(options: *const mmoe_context_options, out: *mut *mut mmoe_context, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_context_info(context: *const mmoe_context, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_destroy(context: *mut mmoe_context);
     fn mmoe_quant_config_create(fields: *const mmoe_quant_fields, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_quant_config_load(path: *const c_char, module: *const c_char, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
