@@ -119,11 +119,12 @@ def cpu_record():
     picture.text(20, 138, "One tile: 64 words of 32 bits, one for each output (lane)", 13, "start", bold=True)
     for lane in range(64):
         gate = lane < 32
-        picture.box(20 + 13 * lane, 152, 13, 34, HUES[0] if gate else HUES[2])
-    for lane in (0, 31, 32, 63):
-        picture.text(26 + 13 * lane, 204, lane, 10, colour=GREY)
-    picture.text(20 + 13 * 16, 174, "gate 32b .. 32b + 31", 12)
-    picture.text(20 + 13 * 48, 174, "up 32b .. 32b + 31", 12)
+        picture.box(20 + 13 * lane, 152, 13, 24, HUES[0] if gate else HUES[2])
+    for lane, anchor in ((0, "start"), (31, "end"), (32, "start"), (63, "end")):
+        x = 20 + 13 * lane + (13 if anchor == "end" else 0)
+        picture.text(x, 192, f"lane {lane}", 10, anchor, GREY)
+    picture.text(20 + 13 * 16, 194, "gate rows 32b .. 32b + 31", 12)
+    picture.text(20 + 13 * 48, 194, "up rows 32b .. 32b + 31", 12)
     picture.text(20, 232, "In a gated layer, block b holds 32 outputs of gate and the same 32 of up: the activation "
                  "finds both in one result.", 11, "start", GREY)
     return picture
@@ -147,7 +148,7 @@ def marlin_tile():
     picture.text(left, top + 16 * 30 + 24, "8.6 means field 6 (bits 24 .. 27) of word 8. Lane t of a warp reads the "
                  "words 4t .. 4t + 3 in one go,", 11, "start", GREY)
     picture.text(left, top + 16 * 30 + 42, "and has just the weights that the tensor core's fragment wants of it. "
-                 "Colours: the four halves of a word.", 11, "start", GREY)
+                 "Colours: the quarters of the tile that share a word.", 11, "start", GREY)
     return picture
 
 
