@@ -120,11 +120,8 @@ def cpu_record():
     for lane in range(64):
         gate = lane < 32
         picture.box(20 + 13 * lane, 152, 13, 24, HUES[0] if gate else HUES[2])
-    for lane, anchor in ((0, "start"), (31, "end"), (32, "start"), (63, "end")):
-        x = 20 + 13 * lane + (13 if anchor == "end" else 0)
-        picture.text(x, 192, f"lane {lane}", 10, anchor, GREY)
-    picture.text(20 + 13 * 16, 194, "gate rows 32b .. 32b + 31", 12)
-    picture.text(20 + 13 * 48, 194, "up rows 32b .. 32b + 31", 12)
+    picture.text(20 + 13 * 16, 194, "lanes 0 .. 31: gate rows 32b .. 32b + 31", 12)
+    picture.text(20 + 13 * 48, 194, "lanes 32 .. 63: up rows 32b .. 32b + 31", 12)
     picture.text(20, 232, "In a gated layer, block b holds 32 outputs of gate and the same 32 of up: the activation "
                  "finds both in one result.", 11, "start", GREY)
     return picture
