@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The AVX2 tier (with FMA and F16C): 16-bit fixed point, exact fp32, and
+// The AVX2 tier (with FMA and F16C): packing of weights, 16-bit fixed point, exact fp32, and
 // 8-bit fixed point for 4-bit codes. 8-bit codes would saturate vpmaddubsw (2 * 255 * 127 >= 2^15),
 // and the ways around that take as long as 16-bit activations do.
 #include "cpu/elementwise.h"
 #include "cpu/gemm_f32.h"
 #include "cpu/gemm_int16.h"
 #include "cpu/gemm_int8.h"
+#include "cpu/marlin_tiles_avx2.h"
 #include "cpu/pack_rows.h"
 #include "cpu/pack_tiles_avx2.h"
 #include "cpu/tiers.h"
+#include "cpu/turn_avx2.h"
 #include "cpu/vector_avx2.h"
 
 namespace mmoe::cpu::avx2 {
@@ -52,6 +54,15 @@ void pack_tiles(const PackTilesArgs& args) {
     } else {
         pack_tiles_of<8>(args);
     }
+}
+void pack_marlin(const PackMarlinArgs& args) {
+    pack_marlin_tiles(args);
+}
+void turn_words(const TurnArgs& args) {
+    turn_words_of(args);
+}
+void turn_fields(const TurnArgs& args) {
+    turn_fields_of(args);
 }
 
 }  // namespace mmoe::cpu::avx2

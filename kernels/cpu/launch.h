@@ -17,6 +17,7 @@
 
 #include "cpu/tier.h"
 #include "layout/cpu_record.h"
+#include "layout/marlin.h"
 
 namespace mmoe::cpu {
 
@@ -159,6 +160,43 @@ using PackTiles = void (*)(const PackTilesArgs& args);
 
 // The fastest routine that `tier` includes.
 PackTiles pack_tiles(Tier tier);
+
+// A column of whole Marlin tiles (layout/marlin.h), from rows of dense codes.
+struct PackMarlinArgs {
+    int bits;                 // 4 or 8
+    layout::MarlinTile tile;  // its outputs are the rows that are read
+    const uint32_t* codes;    // [tile outputs, row_words]
+    int64_t row_words;
+    int64_t words;        // of every row that are read: a multiple of kMarlinChunkWords
+    uint32_t* tiles;      // tile of the first inputs; fastest 32-byte aligned
+    int64_t tile_stride;  // words from a tile to the one of the next inputs
+};
+inline constexpr int64_t kMarlinChunkWords = 8;
+using PackMarlin = void (*)(const PackMarlinArgs& args);
+
+// A matrix of words turned over. Words of a column become a row of `out`.
+struct TurnArgs {
+    const uint32_t* source;  // [rows, columns]
+    int64_t source_stride;
+    int64_t rows;     // a multiple of kTurnWordsBlock (words) or kTurnInputs (fields)
+    int64_t columns;  // a multiple of kTurnWordsBlock (words) or kTurnFileWords (fields)
+    uint32_t* out;
+    int64_t out_stride;
+    const int* column_of_field;  // [8]: fields only
+};
+// Words: out[column][row] = source[row][column].
+// Fields: a source word holds 4-bit codes of eight columns, its field f that of column
+// column_of_field[f]; an output word holds eight rows, the first in its lowest bits.
+using Turn = void (*)(const TurnArgs& args);
+inline constexpr int64_t kTurnWordsBlock = 16;
+inline constexpr int64_t kTurnInputs = 64;
+inline constexpr int64_t kTurnFileWords = 8;
+
+// What `tier` does faster than code without its instructions;
+// null where it has nothing.
+PackMarlin pack_marlin(Tier tier);
+Turn turn_words(Tier tier);
+Turn turn_fields(Tier tier);
 
 // Every row of this build, best first. A row may run only where usable(row.tier).
 std::span<const Row> rows();

@@ -82,4 +82,14 @@ PackTiles pack_tiles(Tier tier) {
     return includes(tier, Tier::kAvx2) ? &avx2::pack_tiles : &portable::pack_tiles;
 }
 
+PackMarlin pack_marlin(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::pack_marlin : nullptr;
+}
+Turn turn_words(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::turn_words : nullptr;
+}
+Turn turn_fields(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::turn_fields : nullptr;
+}
+
 }  // namespace mmoe::cpu

@@ -33,6 +33,9 @@ void activate(const ActivateArgs& args);
 void combine(const CombineArgs& args);
 void store(Element type, int64_t count, const float* sums, void* out);
 void pack_tiles(const PackTilesArgs& args);
+void pack_marlin(const PackMarlinArgs& args);
+void turn_words(const TurnArgs& args);
+void turn_fields(const TurnArgs& args);
 }  // namespace avx2
 
 namespace avxvnni {

@@ -126,7 +126,7 @@ class Pool final : public Parallel {
     class SignalsBlocked {
       public:
 #if defined(_WIN32)
-        SignalsBlocked() noexcept = default;
+        SignalsBlocked() noexcept {}  // there are none
 #else
         SignalsBlocked() noexcept {
             sigset_t all;

@@ -6,6 +6,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
     # GCC 12 sees overlapping copies inside std::string's operator+ (its bug 105651).
     list(APPEND flags -Wno-restrict)
 endif()
+if(MINGW)
+    # Its C++ library has ISO printf, but GCC checks against Microsoft's, which lacks %zu.
+    list(APPEND flags -D__USE_MINGW_ANSI_STDIO=1 -Wno-format -Wno-format-extra-args)
+endif()
 if(MMOE_WERROR)
     list(APPEND flags -Werror)
 endif()

@@ -7,7 +7,6 @@
 //                               expected_exact} for T tokens; the answers are float64, stored
 //                               as f32
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -16,6 +15,7 @@
 #include "oracle/moe_oracle.h"
 #include "parity/handles.h"
 #include "parity/quantized.h"
+#include "support/fixture_models.h"
 
 namespace fs = std::filesystem;
 using namespace mmoe::parity;
@@ -31,26 +31,6 @@ constexpr struct {
     double tolerance;
 } kPrecisions[] = {{MMOE_PRECISION_DEFAULT, 3e-4}, {MMOE_PRECISION_EXACT, 1e-5}};
 constexpr double kRouterTolerance = 1e-5;  // fp32 softmax against fp32 softmax
-
-std::vector<fs::path> fixture_models() {
-    std::vector<fs::path> roots;
-    if (const char* variable = std::getenv("MMOE_FIXTURES")) roots.emplace_back(variable);
-    const fs::path data = MMOE_TEST_DATA;
-    roots.push_back(data);
-    roots.push_back(data.parent_path().parent_path().parent_path() / "shared" / "fixtures");
-    std::vector<fs::path> models;
-    for (const fs::path& root : roots) {
-        for (const char* group : {"ct", "awq_gptq"}) {
-            if (!fs::is_directory(root / group)) continue;
-            for (const auto& entry : fs::directory_iterator(root / group)) {
-                if (fs::exists(entry.path() / "moe_io.safetensors")) models.push_back(entry.path());
-            }
-        }
-        if (!models.empty()) break;
-    }
-    std::sort(models.begin(), models.end());
-    return models;
-}
 
 Handle<mmoe_context> make_context(const std::string& name) {
     auto options = sized<mmoe_context_options>();
@@ -235,7 +215,7 @@ int check_model(const fs::path& path) {
 }
 
 void layers_of_other_libraries_come_out_right(void** /*state*/) {
-    const std::vector<fs::path> models = fixture_models();
+    const std::vector<fs::path> models = mmoe::fixture_models(MMOE_TEST_DATA);
     if (models.empty()) {
         print_message("no fixtures here: set MMOE_FIXTURES\n");
         skip();

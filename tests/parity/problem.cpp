@@ -111,17 +111,17 @@ void fill_routing(Random& random, const Case& spec, oracle::Call& call) {
 
 Problem make_problem(const Case& spec) {
     Random random(0x6D6D6F65);  // "mmoe"
-    Problem problem{spec, layer_of(spec), {}, {}, {}, {}};
-    oracle::Layer meaning{problem.layer, {}};
+    Problem problem{spec, layer_of(spec), {}, {}, {}, {}, {}};
+    problem.meaning.shape = problem.layer;
     for (uint32_t e = 0; e < spec.experts; ++e) {
         problem.experts.push_back(random_expert(random, spec));
         QuantizedExpert& expert = problem.experts.back();
-        meaning.experts.push_back({std::move(expert.gate.plain), std::move(expert.up.plain),
-                                   std::move(expert.down.plain)});
+        problem.meaning.experts.push_back({std::move(expert.gate.plain), std::move(expert.up.plain),
+                                           std::move(expert.down.plain)});
     }
     fill_hidden(random, spec, problem);
     fill_routing(random, spec, problem.call);
-    problem.want = oracle::run(meaning, problem.call);
+    problem.want = oracle::run(problem.meaning, problem.call);
     return problem;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a layer computes, whether it can run, and how many bytes it takes.
 
+use crate::bundle::BundleOptions;
 use crate::config::QuantConfig;
 use crate::context::Context;
 use crate::error::{check, text_of, Result};
@@ -177,10 +178,9 @@ pub fn bundle_plan(
     context: &Context,
     config: &QuantConfig,
     layer: &Layer,
-    split: Split,
+    options: impl Into<BundleOptions>,
 ) -> Result<MemoryPlan> {
-    let layer = layer.to_raw();
-    let options = crate::bundle::raw_options(split);
+    let (layer, options) = (layer.to_raw(), options.into().to_raw());
     // SAFETY: all pointers are valid during the call.
     plan_of(|plan, error| unsafe {
         (context.api().mmoe_bundle_plan)(
