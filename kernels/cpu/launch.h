@@ -51,7 +51,10 @@ enum class ActivationFormat : int32_t {
     kF32,    // float, exact
     kBf16,   // uint16_t, exact for bf16 inputs but for denormals, which count as 0
     kInt16,  // int16_t block fixed point: x = element * x_scale[sum block]
-    kInt8,   // int8_t block fixed point, in the order of layout::cpu_byte_order()
+    // The same in two planes of int8_t, x = (256 * high + low) * x_scale: four high, then four low
+    // ones, in the order of layout::cpu_byte_order().
+    kInt16Planes,
+    kInt8,  // int8_t block fixed point, in the order of layout::cpu_byte_order()
 };
 
 [[nodiscard]] constexpr size_t activation_bytes(ActivationFormat format) noexcept {

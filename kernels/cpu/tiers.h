@@ -71,4 +71,27 @@ namespace amxbf16 {
 void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
 }  // namespace amxbf16
 
+namespace neon {
+void pack_f32(const PackArgs& args);
+void multiply_f32_int4(int tokens, const MultiplyArgs& args);
+void multiply_f32_int8(int tokens, const MultiplyArgs& args);
+void pack_int8(const PackArgs& args);
+void pack_int16_planes(const PackArgs& args);
+void pack_bf16(const PackArgs& args);
+void activate(const ActivateArgs& args);
+void combine(const CombineArgs& args);
+void store(Element type, int64_t count, const float* sums, void* out);
+}  // namespace neon
+
+namespace neondot {
+void multiply_int16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
+void multiply_int8_int8(int tokens, const MultiplyArgs& args);
+}  // namespace neondot
+
+namespace neonbf16 {
+void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
+}  // namespace neonbf16
+
 }  // namespace mmoe::cpu

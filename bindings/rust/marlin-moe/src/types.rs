@@ -87,6 +87,12 @@ c_enum! {
         AvxVnni = MMOE_CPU_TIER_AVX_VNNI,
         /// AVX512-BF16 with AMX-BF16.
         AmxBf16 = MMOE_CPU_TIER_AMX_BF16,
+        /// NEON, as every 64-bit ARM processor has it.
+        Neon = MMOE_CPU_TIER_NEON,
+        /// NEON with dot products of bytes.
+        NeonDot = MMOE_CPU_TIER_NEON_DOT,
+        /// NEON with dot products of bytes and bf16.
+        NeonBf16 = MMOE_CPU_TIER_NEON_BF16,
     }
 }
 
