@@ -61,7 +61,7 @@ verify_all() {
 
 echo "step,result,seconds" >"$csv"
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-for test in cuda_parity cuda_layer cuda_bundle cuda_repack cuda_self_test; do
+for test in cuda_parity cuda_layer cuda_bundle cuda_repack cuda_marlin cuda_self_test; do
     step "$test" "$(program "$test")"
 done
 table="$(find "$build" "$(dirname -- "${BASH_SOURCE[0]}")" -name resources.csv | head -n 1)"
