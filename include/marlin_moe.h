@@ -177,7 +177,8 @@ enum {
     MMOE_CPU_TIER_AVX2 = 2,        /**< AVX2, FMA and F16C. */
     MMOE_CPU_TIER_AVX512 = 3,      /**< AVX2 with AVX-512 F, BW, DQ, VL and VNNI. */
     MMOE_CPU_TIER_AVX512_BF16 = 4, /**< AVX512 with AVX512-BF16. */
-    MMOE_CPU_TIER_AVX_VNNI = 5     /**< AVX2 with AVX-VNNI. */
+    MMOE_CPU_TIER_AVX_VNNI = 5,    /**< AVX2 with AVX-VNNI. */
+    MMOE_CPU_TIER_AMX_BF16 = 6     /**< AVX512_BF16 with AMX-BF16, for experts of several tokens. */
 };
 
 /** Nonlinearity between the two GEMMs. With `a` the gate (or the only) projection and `u` the
@@ -721,11 +722,19 @@ enum {
 
 /** Answer of mmoe_support_query(). */
 typedef struct mmoe_support {
-    uint32_t struct_size; /**< Set by the caller before the call. */
-    int32_t supported;    /**< 1: a bundle can be made and run. 0: see `reasons`. */
-    uint64_t reasons;     /**< `MMOE_REASON_*` bits; 0 if supported. */
-    char sentence[248];   /**< Why not, for every reason; empty if supported. */
-    char remedy[248];     /**< The smallest change that helps; empty if supported or none. */
+    uint32_t struct_size;       /**< Set by the caller before the call. */
+    int32_t supported;          /**< 1: a bundle can be made and run. 0: see `reasons`. */
+    uint64_t reasons;           /**< `MMOE_REASON_*` bits; 0 if supported. */
+    char sentence[248];         /**< Why not, for every reason; empty if supported. */
+    char remedy[248];           /**< The smallest change that helps; empty if supported or none. */
+    uint32_t most_tensor_ranks; /**< Tensor ranks, not above those asked about, that work;
+                                     0 where the layer itself cannot run. */
+    uint32_t local_intermediate_size;  /**< Intermediate channels of this rank; 0 if it is not
+                                            supported, as the members below. */
+    uint32_t padded_intermediate_size; /**< The same as kept on the device. */
+    uint32_t local_group_size;         /**< Of these channels, those that share a scale of the
+                                            down projection: less than g where groups straddle
+                                            ranks, and their scales are repeated. */
 } mmoe_support;
 
 /**

@@ -6,8 +6,8 @@
 // Arithmetic of every row, for lane n, token t, group q (s scale, z zero point, c codes):
 //     out[t][n] = sum over q of  s[q][n] * ( sum over k of c[q][n][k] * x[t][q][k]
 //                                            - z[q][n] * sum over k of x[t][q][k] )
-// Inner sums run over sum blocks (below), exact or in fp32, in rising order: the result of a
-// token depends on nothing but its own inputs, not even on the tokens that share its tile.
+// Inner sums run over sum blocks (below), exact or in fp32, in rising order: what a row makes of a
+// token depends on nothing but the token's own inputs, not even on the tokens that share its tile.
 // Infinity and NaN reach the outputs of their token as infinity or NaN.
 #pragma once
 
@@ -21,8 +21,11 @@
 
 namespace mmoe::cpu {
 
-// Most tokens that one multiply() call takes.
-inline constexpr int kMaxTileTokens = 6;
+// Most tokens that one multiply() call takes: of rows with vector registers, of rows with tiles,
+// and of any row.
+inline constexpr int kVectorTileTokens = 6;
+inline constexpr int kAmxTokens = 64;
+inline constexpr int kMaxTileTokens = kAmxTokens;
 
 // Inputs whose products are summed before they are scaled and added to the outputs: at most this
 // many, inside one group. It bounds the rounding of long fp32 chains, keeps 32-bit sums of int16
@@ -102,6 +105,10 @@ struct Row {
     const char* (*refuse)(const layout::CpuRecordPlan& plan, Element source_type);
     void (*pack)(const PackArgs& args);
     void (*multiply)(int tokens, const MultiplyArgs& args);
+    int most_tokens = kVectorTileTokens;  // of one multiply() call
+    // Tokens of an expert from which on it is the better row. Above 1 another row, that packs
+    // alike, serves experts of fewer.
+    int least_tokens = 1;
 };
 
 // The elementwise half of a layer, one set of functions a tier.

@@ -8,7 +8,14 @@
 namespace mmoe::cpu {
 
 // Values of mmoe_cpu_tier.
-enum class Tier : int32_t { kScalar = 1, kAvx2 = 2, kAvx512 = 3, kAvx512Bf16 = 4, kAvxVnni = 5 };
+enum class Tier : int32_t {
+    kScalar = 1,
+    kAvx2 = 2,
+    kAvx512 = 3,
+    kAvx512Bf16 = 4,
+    kAvxVnni = 5,
+    kAmxBf16 = 6
+};
 
 struct TierInfo {
     Tier tier;
@@ -17,8 +24,11 @@ struct TierInfo {
 };
 // Every tier; a better one of a processor family comes before those that it may have beside it.
 inline constexpr TierInfo kTiers[] = {
-    {Tier::kAvx512Bf16, Tier::kAvx512, "avx512bf16"}, {Tier::kAvx512, Tier::kAvx2, "avx512"},
-    {Tier::kAvxVnni, Tier::kAvx2, "avxvnni"},         {Tier::kAvx2, Tier::kScalar, "avx2"},
+    {Tier::kAmxBf16, Tier::kAvx512Bf16, "amxbf16"},
+    {Tier::kAvx512Bf16, Tier::kAvx512, "avx512bf16"},
+    {Tier::kAvx512, Tier::kAvx2, "avx512"},
+    {Tier::kAvxVnni, Tier::kAvx2, "avxvnni"},
+    {Tier::kAvx2, Tier::kScalar, "avx2"},
     {Tier::kScalar, Tier::kScalar, "scalar"},
 };
 

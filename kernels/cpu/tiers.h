@@ -65,4 +65,8 @@ void pack_bf16(const PackArgs& args);
 void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
 }  // namespace avx512bf16
 
+namespace amxbf16 {
+void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
+}  // namespace amxbf16
+
 }  // namespace mmoe::cpu

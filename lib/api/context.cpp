@@ -14,6 +14,7 @@ static_assert(MMOE_CPU_TIER_AVX2 == static_cast<int>(cpu::Tier::kAvx2));
 static_assert(MMOE_CPU_TIER_AVX512 == static_cast<int>(cpu::Tier::kAvx512));
 static_assert(MMOE_CPU_TIER_AVX512_BF16 == static_cast<int>(cpu::Tier::kAvx512Bf16));
 static_assert(MMOE_CPU_TIER_AVX_VNNI == static_cast<int>(cpu::Tier::kAvxVnni));
+static_assert(MMOE_CPU_TIER_AMX_BF16 == static_cast<int>(cpu::Tier::kAmxBf16));
 static_assert(MMOE_DEVICE_CPU == static_cast<int>(DeviceKind::kCpu));
 static_assert(MMOE_DEVICE_CUDA == static_cast<int>(DeviceKind::kCuda));
 
@@ -35,9 +36,9 @@ Status check_index(mmoe_device_kind kind, int64_t index) {
 
 Result<cpu::Tier> choose_tier(mmoe_cpu_tier wanted) {
     if (wanted == MMOE_CPU_TIER_BEST) return cpu::usable_tier();
-    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_AVX_VNNI) {
+    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_AMX_BF16) {
         return Status::error(Code::kInvalidArgument, "cpu_tier: expected 0 to %d, got %d",
-                             MMOE_CPU_TIER_AVX_VNNI, wanted);
+                             MMOE_CPU_TIER_AMX_BF16, wanted);
     }
     const auto tier = static_cast<cpu::Tier>(wanted);
     if (!cpu::usable(tier)) {
@@ -160,7 +161,7 @@ mmoe_status mmoe_device_info(mmoe_device_kind kind, uint32_t index,
                              mmoe_device_description* description, mmoe_error* error) {
     return call(error, [&]() -> Status {
         TRY(require_not_null(description, "description"));
-        TRY(check_output(description, "description", sizeof *description));
+        TRY(check_output(description, "description"));
         TRY(check_index(kind, index));
         TRY(const mmoe_device_description filled, describe_device(kind, index));
         write_output(filled, description);
@@ -174,7 +175,7 @@ mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_contex
     return call(error, [&]() -> Status {
         TRY(require_not_null(out, "out"));
         mmoe_context_options known;
-        TRY(read_options(options, "options", sizeof known, &known));
+        TRY(read_options(options, "options", &known));
         TRY(std::shared_ptr<Context> context, make_context(known));
         *out = new mmoe_context(std::move(context));
         return {};
@@ -186,7 +187,7 @@ mmoe_status mmoe_context_info(const mmoe_context* context, mmoe_device_descripti
     return call(error, [&]() -> Status {
         TRY(require_handle(context, "context"));
         TRY(require_not_null(description, "description"));
-        TRY(check_output(description, "description", sizeof *description));
+        TRY(check_output(description, "description"));
         const Context& inside = *context->object;
         TRY(const mmoe_device_description filled,
             describe_device(static_cast<mmoe_device_kind>(inside.kind),

@@ -285,10 +285,10 @@ static void check_given(struct TinyLayer* tiny, const struct SizeRow* row) {
 }
 
 static void check_filled(struct TinyLayer* tiny, const struct SizeRow* row) {
-    const uint32_t size = row->size_bytes;
-    const uint32_t sizes[] = {0, 4, size - 1, kImplausible, size, size + kTailBytes};
-    for (int i = 0; i < 6; ++i) {
-        const int refused = sizes[i] < size || sizes[i] == kImplausible;
+    const uint32_t size = row->size_bytes, first = row->first_bytes;
+    const uint32_t sizes[] = {0, 4, first - 1, kImplausible, first, size, size + kTailBytes};
+    for (int i = 0; i < 7; ++i) {
+        const int refused = sizes[i] < first || sizes[i] == kImplausible;
         const uint32_t memory_bytes = memory_for(sizes[i], 4);
         unsigned char* memory = guarded(memory_bytes);
         for (uint32_t byte = size; byte < memory_bytes; ++byte) memory[byte] = kCanary;
@@ -368,7 +368,8 @@ static void filled_structures_follow_the_rule(void** state) {
          sizeof(mmoe_layer), NULL},
         {"mmoe_checkpoint_layer_info place", fill_layer_place, sizeof(mmoe_layer_place),
          sizeof(mmoe_layer_place), NULL},
-        {"mmoe_support_query", fill_support, sizeof(mmoe_support), sizeof(mmoe_support), NULL},
+        {"mmoe_support_query", fill_support, offsetof(mmoe_support, most_tensor_ranks),
+         sizeof(mmoe_support), NULL},
         {"mmoe_bundle_plan", fill_bundle_plan, sizeof(mmoe_memory_plan), sizeof(mmoe_memory_plan),
          NULL},
         {"mmoe_executor_plan", fill_executor_plan, sizeof(mmoe_memory_plan),

@@ -80,6 +80,7 @@ c_constants! {
     MMOE_CPU_TIER_AVX512 = 3;
     MMOE_CPU_TIER_AVX512_BF16 = 4;
     MMOE_CPU_TIER_AVX_VNNI = 5;
+    MMOE_CPU_TIER_AMX_BF16 = 6;
     MMOE_ACTIVATION_SILU = 0;
     MMOE_ACTIVATION_GELU = 1;
     MMOE_ACTIVATION_GELU_TANH = 2;
@@ -247,6 +248,10 @@ c_structs! {
         reasons: u64,
         sentence: [c_char; 248],
         remedy: [c_char; 248],
+        most_tensor_ranks: u32,
+        local_intermediate_size: u32,
+        padded_intermediate_size: u32,
+        local_group_size: u32,
     }
     struct mmoe_memory_plan {
         struct_size: u32,
