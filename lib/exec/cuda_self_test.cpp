@@ -255,9 +255,10 @@ Result<bool> CudaSelfTest::passes(const cuda::Row& row) const {
         if (row.refuse(cuda::describe(device, layer, run)) != nullptr) continue;
         std::vector<float> output(static_cast<size_t>(tokens * hidden_size_));
         TRY(fill_device(run.output, 0xFF, output.size() * sizeof(float)));
-        TRY(cuda_status(cuda::run_layer_with(row, device, layer, run,
-                                             memory_.data() + workspace_offset_, nullptr),
-                        "self-test"));
+        const int launched = cuda::run_layer_with(row, device, layer, run,
+                                                  memory_.data() + workspace_offset_, nullptr);
+        if (is_missing_code(launched)) return false;
+        TRY(cuda_status(launched, "self-test"));
         TRY(copy_to_host(output.data(), run.output, output.size() * sizeof(float)));
         if (!agrees(output)) return false;
     }

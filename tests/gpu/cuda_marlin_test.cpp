@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mmoe_marlin_enqueue_pack() on device memory against mmoe_marlin_pack() on host memory: the same
 // bytes from every format, for every role, with padding and beside another projection.
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <vector>
