@@ -112,15 +112,22 @@ Result<CudaScope> CudaScope::enter(const CudaPlace& place) {
 }
 
 Result<CudaScope> CudaScope::enter(const CudaPlace& place, void* stream) {
-    TRY(CudaScope scope, enter(place));
-    if (is_default_stream(stream)) return scope;
+    if (is_default_stream(stream)) return enter(place);
+    Result<Driver>& loaded = driver();
+    if (!loaded.ok()) return loaded.status();
+    const Driver& functions = loaded.value();
+    CUcontext saved = nullptr;
+    TRY(driver_status(functions.get_current(&saved), "current context"));
+    CudaScope scope(saved);
     CUcontext own = nullptr;
-    TRY(driver_status(driver().value().context_of_stream(static_cast<CUstream>(stream), &own),
-                      "stream"));
-    if (own == place.context) return scope;
-    return Status::error(Code::kInvalidArgument,
-                         "stream: it belongs to another CUDA context than the library's objects, "
-                         "which were made in the one that was current then");
+    TRY(driver_status(functions.context_of_stream(static_cast<CUstream>(stream), &own), "stream"));
+    if (own != place.context) {
+        return Status::error(Code::kInvalidArgument,
+                             "stream: it belongs to another CUDA context than the library's "
+                             "objects, which were made in the one that was current then");
+    }
+    TRY(driver_status(functions.set_current(own), "the stream's context"));
+    return scope;
 }
 
 Result<CudaScope> CudaScope::enter_primary(int32_t device) {
