@@ -221,11 +221,14 @@ __device__ __forceinline__ uint32_t read_scale(layout::ScaleType type, const voi
                                            : static_cast<const uint16_t*>(scales)[place];
 }
 
-// Only fp32 is narrowed, to nearest even; what came from a type is exact in it.
+// Rounds to nearest even; what came from a type is exact in it.
 __device__ __forceinline__ uint32_t convert_scale(layout::ScaleType from, layout::ScaleType to,
                                                   uint32_t bits) {
     if (from == to) return bits;
-    const float value = __uint_as_float(bits);
+    float value = __uint_as_float(bits);
+    if (from == layout::ScaleType::kF16) value = F16::widen(static_cast<uint16_t>(bits));
+    if (from == layout::ScaleType::kBf16) value = Bf16::widen(static_cast<uint16_t>(bits));
+    if (to == layout::ScaleType::kF32) return __float_as_uint(value);
     return to == layout::ScaleType::kF16 ? F16::narrow(value) : Bf16::narrow(value);
 }
 
@@ -358,9 +361,9 @@ int launch_repack(const RepackSource& source, const RepackTarget& target, void* 
     const auto experts = static_cast<unsigned>(target.expert_count);
     if (columns == 0 || experts == 0) return cudaSuccess;
     const dim3 code_blocks(blocks(target.matrix.inputs, kInputs), columns, experts);
-    codes_kernel(source)<<<code_blocks, kThreads, 0, on>>>(args);
+    if (source.codes != nullptr) codes_kernel(source)<<<code_blocks, kThreads, 0, on>>>(args);
     const dim3 group_blocks(blocks(target.matrix.groups(), kGroups), columns, experts);
-    repack_scales<<<group_blocks, kThreads, 0, on>>>(args);
+    if (source.scales != nullptr) repack_scales<<<group_blocks, kThreads, 0, on>>>(args);
     if (source.zero_points != nullptr) {
         repack_zero_points<<<group_blocks, kThreads, 0, on>>>(args);
     }

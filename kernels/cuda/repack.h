@@ -11,7 +11,7 @@
 
 namespace mmoe::cuda {
 
-// Device memory. Strides lead from one expert to the next.
+// Device memory. Strides lead from one expert to the next. A null tensor is left out.
 struct RepackSource {
     layout::SourceShape shape;  // of one whole tensor
     const uint32_t* codes = nullptr;
@@ -19,7 +19,7 @@ struct RepackSource {
     const void* scales = nullptr;
     int64_t scales_stride_bytes = 0;
     layout::ScaleType scale_type = layout::ScaleType::kBf16;
-    const void* zero_points = nullptr;  // null: symmetric
+    const void* zero_points = nullptr;
     int64_t zero_points_stride_bytes = 0;
     const int32_t* order = nullptr;  // [columns] input that comes to each place; or null
     int64_t order_stride = 0;

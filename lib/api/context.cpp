@@ -96,6 +96,7 @@ Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& option
     if (options.device_allocator.allocate != nullptr) context->device_allocator = device_allocator;
     if (context->kind == DeviceKind::kCuda) {
         TRY(context->cuda, describe_served_cuda(context->index));
+        TRY(context->place, cuda_place(context->index));
     }
     TRY(context->parallel,
         Parallel::create(options.thread_count, options.parallel_for, options.parallel_for_user));

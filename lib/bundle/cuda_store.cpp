@@ -103,8 +103,8 @@ Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Conte
     const uint64_t bytes = store->plan_.total_bytes;
     TRY(store->lease_, Budget::take(context->budget, bytes, "expert weights"));
     TRY(store->memory_,
-        DeviceBuffer::create(context->index, context->device_allocator, bytes, "expert weights"));
-    TRY(const CudaScope scope, CudaScope::enter(context->index, nullptr));
+        DeviceBuffer::create(context->place, context->device_allocator, bytes, "expert weights"));
+    TRY(const CudaScope scope, CudaScope::enter(context->place));
     TRY(fill_device(store->memory_.data(), 0, bytes));
     store->context_ = std::move(context);
     store->make_view();
@@ -168,7 +168,7 @@ Status CudaStore::repack(const StoreEntry& entry, CudaStaging& staging,
         copy_rows(strip.scales, scales, row, strip.groups());
         copy_rows(strip.zero_points, zero_points, row, strip.groups());
     }
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     TRY(staging.send(band.total_bytes()));
     TRY(repack_on_device(band.source(staging.on_device()), target(entry, band.shape.inputs),
                          staging.stream()));
@@ -186,7 +186,7 @@ Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
     }
     uint8_t* kept = slot_data(plan_.hidden_order, entry.slot);
     uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     if (known != 0) {
         std::vector<int32_t> first(order.size());
         TRY(copy_to_host(first.data(), kept, first.size() * sizeof(int32_t)));
@@ -223,18 +223,18 @@ Status CudaStore::put_bias(int64_t slot, Projection projection, std::span<const 
     }
     const int64_t first = plan_.layer.first_output(projection, spec_.layer.gated());
     uint8_t* to = slot_data(matrix.bias, slot) + static_cast<uint64_t>(4 * first);
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     return copy_to_device(to, own.data(), own.size() * sizeof(float));
 }
 
 Status CudaStore::clear(int64_t slot) {
     has_order_[static_cast<size_t>(slot)] = 0;
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     return wait_for_device();
 }
 
 Status CudaStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     for (const CudaPart& part : plan_.parts()) {
         TRY(copy_to_host(out.data() + part.offset_in_slot, slot_data(part, slot), part.slot_bytes));
     }
@@ -242,7 +242,7 @@ Status CudaStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
 }
 
 Status CudaStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     for (const CudaPart& part : plan_.parts()) {
         TRY(copy_to_device(slot_data(part, slot), bytes.data() + part.offset_in_slot,
                            part.slot_bytes));
@@ -251,7 +251,7 @@ Status CudaStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
 }
 
 Status CudaStore::publish(std::span<const int32_t> slots) {
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     return copy_to_device(memory_.data() + plan_.slot_map, slots.data(), slots.size_bytes());
 }
 

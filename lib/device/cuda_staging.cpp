@@ -8,11 +8,11 @@ namespace mmoe {
 Result<std::unique_ptr<CudaStaging>> CudaStaging::create(const Context& context,
                                                          uint64_t size_bytes) {
     std::unique_ptr<CudaStaging> staging(new CudaStaging);
-    staging->device_ = context.index;
+    staging->place_ = context.place;
     TRY(staging->host_, Buffer::create(context.allocator, size_bytes, "staging"));
     TRY(staging->device_memory_,
-        DeviceBuffer::create(context.index, context.device_allocator, size_bytes, "staging"));
-    TRY(const CudaScope scope, CudaScope::enter(context.index, nullptr));
+        DeviceBuffer::create(context.place, context.device_allocator, size_bytes, "staging"));
+    TRY(const CudaScope scope, CudaScope::enter(context.place));
     staging->registered_ = cudaHostRegister(staging->host_.data(), size_bytes,
                                             cudaHostRegisterPortable) == cudaSuccess;
     if (!staging->registered_) (void)cudaGetLastError();
@@ -23,7 +23,7 @@ Result<std::unique_ptr<CudaStaging>> CudaStaging::create(const Context& context,
 }
 
 CudaStaging::~CudaStaging() {
-    const Result<CudaScope> scope = CudaScope::enter(device_, nullptr);
+    const Result<CudaScope> scope = CudaScope::enter(place_);
     if (stream_ != nullptr) {
         cudaStreamSynchronize(static_cast<cudaStream_t>(stream_));
         cudaStreamDestroy(static_cast<cudaStream_t>(stream_));

@@ -37,7 +37,7 @@ class CudaStaging {
 
   private:
     CudaStaging() = default;
-    int32_t device_ = 0;
+    CudaPlace place_;
     Buffer host_;
     bool registered_ = false;  // else the driver copies twice
     DeviceBuffer device_memory_;

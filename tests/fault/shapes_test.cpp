@@ -21,6 +21,7 @@ struct World {
     World() : folder("shapes"), expert(3) {
         write_model(folder, false);
         auto options = sized<mmoe_context_options>();
+        options.device_kind = MMOE_DEVICE_CPU;
         options.thread_count = 1;
         options.memory_budget_bytes = kBudgetBytes;
         context = make_context(options);
@@ -405,6 +406,7 @@ void any_index_has_an_answer(void** /*state*/) {
     }
     for (const uint32_t threads : {1025U, 1U << 31, UINT32_MAX}) {
         auto options = sized<mmoe_context_options>();
+        options.device_kind = MMOE_DEVICE_CPU;
         options.thread_count = threads;
         mmoe_context* context = nullptr;
         expect("threads", mmoe_context_create(&options, &context, &error),

@@ -39,6 +39,7 @@ void release(void* /*user*/, void* memory, size_t /*size_bytes*/) {
 
 mmoe_context_options context_options(uint32_t thread_count) {
     auto options = sized<mmoe_context_options>();
+    options.device_kind = MMOE_DEVICE_CPU;
     options.thread_count = thread_count;
     options.host_allocator = {nullptr, allocate, release};
     return options;

@@ -130,6 +130,7 @@ Problem make_problem(const ValueCase& row) {
 
 Handle<mmoe_context> make_context() {
     auto options = sized<mmoe_context_options>();
+    options.device_kind = MMOE_DEVICE_CPU;
     options.thread_count = 2;
     mmoe_context* context = nullptr;
     assert_int_equal(mmoe_context_create(&options, &context, nullptr), MMOE_OK);

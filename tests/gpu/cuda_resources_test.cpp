@@ -5,8 +5,9 @@
 //     cuda_resources [TABLE]           compares
 //     cuda_resources --print           prints what the table should say
 //
-// The table's columns: toolkit, compute capability, row, registers of a thread, local bytes of a
-// thread (spills and stack), static and dynamic shared bytes of a block, threads of a block.
+// The table's columns: toolkit, compute capability, row, which of its kernels, registers of a
+// thread, local bytes of a thread (spills and stack), static and dynamic shared bytes of a block,
+// threads of a block.
 #include <cuda_runtime.h>
 
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "cuda/launch.h"
 #include "cuda_device.h"
@@ -35,16 +37,34 @@ std::string prefix() {
     return text;
 }
 
-std::string line_of(const cuda::Row& row) {
+std::string line_of(const cuda::Row& row, const char* kind, const void* kernel) {
     cudaFuncAttributes attributes = {};
-    const cudaError_t status =
-        cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(row.kernel));
+    const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
     if (status != cudaSuccess) fail_msg("%s: %s", row.name, cudaGetErrorString(status));
     char text[256];
-    std::snprintf(text, sizeof text, "%s,%d,%zu,%zu,%d,%d", row.name, attributes.numRegs,
+    std::snprintf(text, sizeof text, "%s,%s,%d,%zu,%zu,%d,%d", row.name, kind, attributes.numRegs,
                   attributes.localSizeBytes, attributes.sharedSizeBytes, row.shared_bytes,
                   row.threads);
     return prefix() + text;
+}
+
+// Of every kernel that the device has code for.
+std::vector<std::string> built_lines() {
+    cudaDeviceProp properties = {};
+    cudaGetDeviceProperties(&properties, 0);
+    const int capability = 10 * properties.major + properties.minor;
+    std::vector<std::string> lines;
+    for (const cuda::Row& row : cuda::rows()) {
+        if (capability < row.first_capability || capability > row.last_capability) continue;
+        if (row.layer_kernel != nullptr) {
+            lines.push_back(line_of(row, "layer", reinterpret_cast<const void*>(row.layer_kernel)));
+            continue;
+        }
+        lines.push_back(line_of(row, "gemm", reinterpret_cast<const void*>(row.kernel)));
+        if (row.gated_kernel == row.kernel) continue;
+        lines.push_back(line_of(row, "gated", reinterpret_cast<const void*>(row.gated_kernel)));
+    }
+    return lines;
 }
 
 // Lines of this toolkit and device.
@@ -64,8 +84,8 @@ void rows_use_what_the_table_says(void** /*state*/) {
         print_message("the table has no rows of %s: nothing to compare\n", prefix().c_str());
         skip();
     }
-    std::set<std::string> built;
-    for (const cuda::Row& row : cuda::rows()) built.insert(line_of(row));
+    const std::vector<std::string> lines = built_lines();
+    const std::set<std::string> built(lines.begin(), lines.end());
     int differences = 0;
     for (const std::string& line : built) {
         if (table.count(line) == 0) print_message("built: %s\n", line.c_str()), ++differences;
@@ -81,7 +101,7 @@ void rows_use_what_the_table_says(void** /*state*/) {
 int main(int argc, char** argv) {
     if (const int skip = test::skip_without_device()) return skip;
     if (argc > 1 && std::strcmp(argv[1], "--print") == 0) {
-        for (const cuda::Row& row : cuda::rows()) std::printf("%s\n", line_of(row).c_str());
+        for (const std::string& line : built_lines()) std::printf("%s\n", line.c_str());
         return 0;
     }
     if (argc > 1) table_path = argv[1];

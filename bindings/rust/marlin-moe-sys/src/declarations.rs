@@ -413,5 +413,6 @@ c_functions! {
     fn mmoe_route(context: *const mmoe_context, args: *const mmoe_route_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_describe(config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, role: mmoe_role, description: *mut mmoe_marlin_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_pack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_enqueue_pack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_unpack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
 }
