@@ -24,7 +24,8 @@ struct Table {
     size_t count = 0;
 
     Table() noexcept {
-        for (const std::span<const Row> part : {decode_rows(), rows_bf16(), rows_f16()}) {
+        for (const std::span<const Row> part :
+             {decode_rows_bf16(), decode_rows_f16(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
