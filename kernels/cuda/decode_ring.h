@@ -40,9 +40,6 @@ struct DecodeType {
     return 8192 + unit_groups * 2 * (128 + 8 * bits);
 }
 
-#ifndef EXP_FLY
-    #define EXP_FLY 1
-#endif
 template <class Type>
 class DecodeRing {
     static constexpr int kStepLoads = Type::kTileBytes / 16 / 32;
@@ -57,19 +54,15 @@ class DecodeRing {
                                           uint32_t shared)
         : args_(args), queue_(queue), shared_(shared), unit_(threadIdx.x / 32) {}
 
-    // Asks for the next unit if none is under way and its item is published.
+    // Asks for the next unit if none is under way and its item is published. One a warp, 64 KB a
+    // processor, fills the memory's pipe; more would only queue, and x behind them.
     __device__ __forceinline__ void fill() {
-        const int room = EXP_FLY == 1 ? arrived_ : 1;
-        if (pending_ <= room && (unit_ < units_ || find_item())) issue();
+        if (pending_ <= arrived_ && (unit_ < units_ || find_item())) issue();
     }
 
     // Waits for the oldest unit; after this the whole warp sees it.
     __device__ __forceinline__ void wait() {
-        if (EXP_FLY > 1 && pending_ > 1) {
-            ptx::cp_async_wait_group<1>();
-        } else {
-            ptx::cp_async_wait_group<0>();
-        }
+        ptx::cp_async_wait_group<0>();
         __syncwarp();
         arrived_ = 1;
     }
