@@ -87,8 +87,7 @@ __device__ __forceinline__ void combine_decode(const DecodeArgs& args, const Dec
     if (share >= shares) return;
     if (threadIdx.x == 0) {
         const int32_t items = count_items(gemm, tables);
-        while (ptx::ld_acquire_gpu(&counters.finished) < items) {
-        }
+        await_global(counters.finished, items);
     }
     sync_workers();
 #pragma unroll 1

@@ -46,6 +46,7 @@ __device__ __forceinline__ void clear_counters(DecodeCounters::Set& set) {
 template <class Type>
 __global__ void __launch_bounds__(kDecodeThreads, 1)
     moe_decode(const __grid_constant__ DecodeArgs args) {
+#if __CUDA_ARCH__ >= 900                                 // whose processors have the shared memory
     extern __shared__ __align__(128) uint8_t dynamic[];  // partial sums, rings
     __shared__ DecodeShared shared;
     using Partials = DecodePartials<Type::kRows>;
@@ -72,10 +73,7 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
         const uint32_t ring_address =
             ptx::shared_address(rings) + threadIdx.x / 32 * kDecodeDepth * args.ring_unit_bytes;
         DecodeRing<Type> ring(args, shared.queue, ring_address);
-        ring.fill();
-        router.write_rows(shared.tables);
-        sync_workers();  // the rows are there, and the router's scratch is free
-        multiply_items<Type>(args, shared.tables, shared.queue, partials, ring);
+        multiply_items<Type>(args, router, shared.tables, shared.queue, partials, ring);
         combine_decode(args, shared.tables, counters);
     } else if (threadIdx.x < kClaimer) {
         finish_items<typename Type::Number>(args, shared.tables, shared.queue, counters, partials);
@@ -87,6 +85,7 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
         arrive(args, shared);
         watch_items(args, counters, shared.queue);
     }
+#endif
 }
 
 }  // namespace mmoe::cuda

@@ -28,7 +28,7 @@ struct Table {
 
     Table() noexcept {
         for (const std::span<const Row> part :
-             {decode_rows(), rows_prefill(), rows_bf16(), rows_f16()}) {
+             {decode_rows_bf16(), decode_rows_f16(), rows_prefill(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
