@@ -178,7 +178,7 @@ enum {
     MMOE_CPU_TIER_AVX512 = 3,      /**< AVX2 with AVX-512 F, BW, DQ, VL and VNNI. */
     MMOE_CPU_TIER_AVX512_BF16 = 4, /**< AVX512 with AVX512-BF16. */
     MMOE_CPU_TIER_AVX_VNNI = 5,    /**< AVX2 with AVX-VNNI. */
-    MMOE_CPU_TIER_AMX_BF16 = 6,    /**< AVX512_BF16 with AMX-BF16, for experts of several tokens. */
+    MMOE_CPU_TIER_AMX_BF16 = 6,    /**< AVX512_BF16 with AMX (TILE, BF16, INT8). */
     MMOE_CPU_TIER_NEON = 7,        /**< NEON, as every 64-bit ARM processor has it. */
     MMOE_CPU_TIER_NEON_DOT = 8,    /**< NEON with dot products of bytes. */
     MMOE_CPU_TIER_NEON_BF16 = 9    /**< NEON_DOT with bf16. */

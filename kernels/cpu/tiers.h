@@ -69,6 +69,8 @@ void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
 
 namespace amxbf16 {
 void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int8(int tokens, const MultiplyArgs& args);
 }  // namespace amxbf16
 
 namespace neon {
