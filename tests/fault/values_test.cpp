@@ -260,7 +260,8 @@ void every_value_has_its_outcome(void** /*state*/) {
         if (status != wanted) fail_msg("%s: got %d: %s", row.name, status, error.message);
         if (status == MMOE_OK) check_answer(context.get(), bundle.get(), problem, row);
     }
-    print_message("values: %zu rows\n", std::size(kValueCases));
+    print_message("values that no model should have: %zu, all with their outcome\n",
+                  std::size(kValueCases));
 }
 
 }  // namespace
