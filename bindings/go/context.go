@@ -34,13 +34,15 @@ const (
 // CPUTier is the highest instruction set that the CPU backend may use.
 type CPUTier int32
 
-// Tiers in rising order; TierBest is everything that processor and system offer.
+// Tiers; TierBest is everything that processor and system offer.
 const (
 	TierBest       CPUTier = C.MMOE_CPU_TIER_BEST
 	TierScalar     CPUTier = C.MMOE_CPU_TIER_SCALAR
 	TierAVX2       CPUTier = C.MMOE_CPU_TIER_AVX2
 	TierAVX512     CPUTier = C.MMOE_CPU_TIER_AVX512
 	TierAVX512BF16 CPUTier = C.MMOE_CPU_TIER_AVX512_BF16
+	TierAVXVNNI    CPUTier = C.MMOE_CPU_TIER_AVX_VNNI
+	TierAMXBF16    CPUTier = C.MMOE_CPU_TIER_AMX_BF16
 )
 
 // ContextOptions are the options of NewContext. The zero value has every default.

@@ -73,6 +73,10 @@ mmoe_status mmoe_support_query(const mmoe_context* context, const mmoe_quant_con
         filled.reasons = answer.reasons;
         copy_sentence(answer.sentence, filled.sentence);
         copy_sentence(answer.remedy, filled.remedy);
+        filled.most_tensor_ranks = static_cast<uint32_t>(answer.most_tensor_ranks);
+        filled.local_intermediate_size = static_cast<uint32_t>(answer.local_intermediate);
+        filled.padded_intermediate_size = static_cast<uint32_t>(answer.padded_intermediate);
+        filled.local_group_size = static_cast<uint32_t>(answer.down_group_size);
         write_output(filled, support);
         return {};
     });

@@ -33,7 +33,11 @@ MMOE_FIRST_SIZE(mmoe_load_progress, total_bytes);
 MMOE_FIRST_SIZE(mmoe_bundle_open_options, progress_user);
 MMOE_FIRST_SIZE(mmoe_executor_options, precision);
 MMOE_FIRST_SIZE(mmoe_run_args, expert_map);
+MMOE_FIRST_SIZE(mmoe_executor_findings, ids_out_of_range);
 MMOE_FIRST_SIZE(mmoe_route_args, expert_weights);
+MMOE_FIRST_SIZE(mmoe_marlin_matrix, reserved);
+MMOE_FIRST_SIZE(mmoe_marlin_description, marlin_bytes);
+MMOE_FIRST_SIZE(mmoe_marlin_args, group_index);
 
 #undef MMOE_FIRST_SIZE
 

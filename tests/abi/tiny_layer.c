@@ -78,6 +78,23 @@ void tiny_expert_tensors(mmoe_expert_tensor tensors[kTinyTensorCount]) {
     }
 }
 
+mmoe_marlin_matrix tiny_marlin_matrix(void) {
+    return (mmoe_marlin_matrix){.struct_size = sizeof(mmoe_marlin_matrix),
+                                .expert_count = 1,
+                                .inputs = kTinyIntermediate,
+                                .outputs = kTinyHidden};
+}
+
+mmoe_marlin_args tiny_marlin_args(void) {
+    static float file[kTinyHidden], marlin[kTinyHidden];
+    mmoe_marlin_args args = {.struct_size = sizeof args, .role = MMOE_ROLE_BIAS};
+    args.file =
+        (mmoe_tensor){.data = file, .dtype = MMOE_DTYPE_F32, .rank = 2, .shape = {1, kTinyHidden}};
+    args.marlin = args.file;
+    args.marlin.data = marlin;
+    return args;
+}
+
 const char* tiny_checkpoint_path(void) {
     return MMOE_TEST_SCRATCH "/tiny_checkpoint";
 }
