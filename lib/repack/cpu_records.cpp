@@ -52,7 +52,7 @@ class RecordPacker {
           strip_(strip),
           groups_(plan.groups()),
           records_(records),
-          factors_(groups_),
+          factors_(groups_, plan.scale_type),
           pack_tiles_(cpu::pack_tiles(cpu::usable_tier())),
           groups_start_on_words_(groups_ == 1 || plan.group_size % plan.inputs_per_tile() == 0) {
         if (!groups_start_on_words_) {
@@ -95,7 +95,9 @@ class RecordPacker {
 
   private:
     void pack_factors(const BlockRows& rows, int64_t group, uint8_t* record) const {
-        store_scales(plan_.scale_type, factors_.scales(group), rows.rows, record, rows.first_lane);
+        const int scale_bytes = layout::scale_bytes(plan_.scale_type);
+        std::memcpy(record + rows.first_lane * scale_bytes, factors_.scales(group),
+                    static_cast<size_t>(rows.rows * scale_bytes));
         if (!plan_.asymmetric) return;
         std::memcpy(record + plan_.zero_point_offset_bytes() + rows.first_lane,
                     factors_.zero_points(group), static_cast<size_t>(rows.rows));

@@ -86,23 +86,48 @@ void turn_bytes(const uint8_t* from, int64_t rows, int64_t columns, uint8_t* out
 
 }  // namespace
 
+void GroupBlock::store(int64_t group, int64_t rows, const float* values) {
+    uint8_t* to = scales_.data() + group * kRows * layout::scale_bytes(type_);
+    cpu::elementwise(cpu::usable_tier()).store(static_cast<cpu::Element>(type_), rows, values, to);
+}
+
 void GroupBlock::read_scales(const Canonical& strip, int64_t first_row, int64_t rows) {
-    const int64_t groups = strip.groups();
+    if (rows < kRows) std::fill(scales_.begin(), scales_.end(), uint8_t{0});
     if (strip.file) {
-        const int64_t element_bytes = layout::scale_bytes(strip.scale_type);
-        const auto* from =
-            static_cast<const uint8_t*>(strip.file->scales) + first_row * element_bytes;
-        for (int64_t group = 0; group < groups; ++group) {
-            load_scales(strip.scale_type, from, rows, scales_.data() + group * kRows);
-            from += strip.file->outputs * element_bytes;
-        }
-        return;
+        read_file_scales(strip, first_row, rows);
+    } else {
+        read_canonical_scales(strip, first_row, rows);
     }
-    if (rows < kRows) std::fill(scales_.begin(), scales_.end(), 0.0F);
-    const auto fill = [&](int64_t row, int64_t group, int64_t count, float* to) {
-        copy_line(strip.scales.data() + (first_row + row) * groups + group, count, to);
-    };
-    transpose_from<float>(fill, rows, groups, scales_.data(), kRows);
+}
+
+void GroupBlock::read_canonical_scales(const Canonical& strip, int64_t first_row, int64_t rows) {
+    const int64_t groups = strip.groups();
+    for (int64_t group = 0; group < groups; group += kBlock) {
+        const int64_t count = std::min<int64_t>(kBlock, groups - group);
+        float turned[kBlock][kRows];
+        const auto fill = [&](int64_t row, int64_t column, int64_t columns, float* to) {
+            copy_line(strip.scales.data() + (first_row + row) * groups + group + column, columns,
+                      to);
+        };
+        transpose_from<float>(fill, rows, count, turned[0], kRows);
+        for (int64_t i = 0; i < count; ++i) store(group + i, rows, turned[i]);
+    }
+}
+
+void GroupBlock::read_file_scales(const Canonical& strip, int64_t first_row, int64_t rows) {
+    const int64_t element_bytes = layout::scale_bytes(strip.scale_type);
+    const auto* from = static_cast<const uint8_t*>(strip.file->scales) + first_row * element_bytes;
+    for (int64_t group = 0; group < strip.groups(); ++group) {
+        if (strip.scale_type == type_) {
+            std::memcpy(scales_.data() + group * kRows * element_bytes, from,
+                        static_cast<size_t>(rows * element_bytes));
+        } else {
+            float values[kRows];
+            load_scales(strip.scale_type, from, rows, values);
+            store(group, rows, values);
+        }
+        from += strip.file->outputs * element_bytes;
+    }
 }
 
 void GroupBlock::read_zero_points(const Canonical& strip, int64_t first_row, int64_t rows) {
@@ -127,13 +152,6 @@ void GroupBlock::read_zero_points(const Canonical& strip, int64_t first_row, int
         turn_bytes(strip.zero_points.data() + first_row * groups, rows, groups,
                    zero_points_.data());
     }
-}
-
-void store_scales(layout::ScaleType type, const float* values, int64_t count, uint8_t* array,
-                  int64_t first) {
-    cpu::elementwise(cpu::usable_tier())
-        .store(static_cast<cpu::Element>(type), count, values,
-               array + first * layout::scale_bytes(type));
 }
 
 }  // namespace mmoe

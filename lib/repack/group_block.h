@@ -15,8 +15,10 @@ class GroupBlock {
   public:
     static constexpr int64_t kRows = 64;
 
-    explicit GroupBlock(int64_t groups)
-        : scales_(static_cast<size_t>(groups * kRows)),
+    // Scales are kept in `type`, rounded to nearest even.
+    GroupBlock(int64_t groups, layout::ScaleType type)
+        : type_(type),
+          scales_(static_cast<size_t>(groups * kRows * layout::scale_bytes(type))),
           zero_points_(static_cast<size_t>(groups * kRows)) {}
 
     // Of rows [first_row, first_row + rows) of a strip, at most kRows; those that are missing are
@@ -25,20 +27,21 @@ class GroupBlock {
     void read_zero_points(const Canonical& strip, int64_t first_row, int64_t rows);
 
     // [kRows] of one group.
-    [[nodiscard]] const float* scales(int64_t group) const noexcept {
-        return scales_.data() + group * kRows;
+    [[nodiscard]] const uint8_t* scales(int64_t group) const noexcept {
+        return scales_.data() + group * kRows * layout::scale_bytes(type_);
     }
     [[nodiscard]] const uint8_t* zero_points(int64_t group) const noexcept {
         return zero_points_.data() + group * kRows;
     }
 
   private:
-    std::vector<float> scales_;         // [groups, kRows]
+    void read_canonical_scales(const Canonical& strip, int64_t first_row, int64_t rows);
+    void read_file_scales(const Canonical& strip, int64_t first_row, int64_t rows);
+    void store(int64_t group, int64_t rows, const float* values);
+
+    layout::ScaleType type_;
+    std::vector<uint8_t> scales_;       // [groups, kRows] of type_
     std::vector<uint8_t> zero_points_;  // [groups, kRows]
 };
-
-// Elements [first, first + count) of an array in memory; rounded to nearest even.
-void store_scales(layout::ScaleType type, const float* values, int64_t count, uint8_t* array,
-                  int64_t first);
 
 }  // namespace mmoe

@@ -104,20 +104,38 @@ void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t firs
     }
 }
 
+// Scales of one group, those of kMarlinBlock outputs. T: as large as a scale.
+template <class T, layout::MarlinScaleOrder order>
+void pack_scale_block(const uint8_t* from, uint8_t* to) {
+    T values[kMarlinBlock];
+    T placed[kMarlinBlock];
+    std::memcpy(values, from, sizeof values);
+    for (int place = 0; place < kMarlinBlock; ++place) {
+        placed[place] = values[layout::marlin_scale_source(place, order)];
+    }
+    std::memcpy(to, placed, sizeof placed);
+}
+
+template <class T>
+void pack_scale_block(layout::MarlinScaleOrder order, const uint8_t* from, uint8_t* to) {
+    if (order == layout::MarlinScaleOrder::kGrouped) {
+        pack_scale_block<T, layout::MarlinScaleOrder::kGrouped>(from, to);
+    } else {
+        pack_scale_block<T, layout::MarlinScaleOrder::kSingle>(from, to);
+    }
+}
+
 // `scale`: the whole matrix's.
 void pack_scales(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                  uint8_t* scale) {
-    GroupBlock block(strip.groups());
+    const int64_t scale_bytes = layout::scale_bytes(shape.scale_type);
+    const auto pack = scale_bytes == 4 ? &pack_scale_block<uint32_t> : &pack_scale_block<uint16_t>;
+    GroupBlock block(strip.groups(), shape.scale_type);
     for (int64_t row = 0; row < strip.rows; row += kMarlinBlock) {
         block.read_scales(strip, row, std::min<int64_t>(kMarlinBlock, strip.rows - row));
         for (int64_t group = 0; group < strip.groups(); ++group) {
-            float placed[kMarlinBlock];
-            for (int place = 0; place < kMarlinBlock; ++place) {
-                placed[place] =
-                    block.scales(group)[layout::marlin_scale_source(place, shape.scale_order())];
-            }
-            store_scales(shape.scale_type, placed, kMarlinBlock, scale,
-                         group * shape.outputs + first_output + row);
+            const int64_t first = group * shape.outputs + first_output + row;
+            pack(shape.scale_order(), block.scales(group), scale + first * scale_bytes);
         }
     }
 }
@@ -141,7 +159,7 @@ template <int bits, layout::MarlinTile tile>
 void pack_zero_points(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                       uint32_t* zero_point) {
     constexpr int kFields = 32 / bits;
-    GroupBlock block(strip.groups());
+    GroupBlock block(strip.groups(), shape.scale_type);
     for (int64_t row = 0; row < strip.rows; row += kMarlinBlock) {
         block.read_zero_points(strip, row, std::min<int64_t>(kMarlinBlock, strip.rows - row));
         for (int64_t group = 0; group < strip.groups(); ++group) {
