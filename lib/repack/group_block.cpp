@@ -34,14 +34,13 @@ void load_scales(layout::ScaleType type, const void* from, int64_t count, float*
 }
 
 // Zero points of `count` outputs, whole words, of one group of a file.
-template <int bits>
+template <int bits, bool awq>
 void load_zero_points(const FileRows& file, const uint32_t* words, int64_t count, uint8_t* to) {
     constexpr int kFields = 32 / bits;
-    const bool awq = file.codes.order == cpu::CodeOrder::kAwq;
     for (int64_t i = 0; i < count; i += kFields) {
         const uint32_t word = true_zero_points(words[i / kFields], file.zero_point_form, bits);
         for (int n = 0; n < kFields; ++n) {
-            const int index = awq ? awq_field(n, bits) : n;
+            const int index = awq ? awq_field(n, bits) : n;  // a constant once unrolled
             to[i + n] = static_cast<uint8_t>(field(word, index, bits));
         }
     }
@@ -142,10 +141,12 @@ void GroupBlock::read_zero_points(const Canonical& strip, int64_t first_row, int
     } else if (strip.file) {
         const int64_t fields = 32 / strip.bits;
         const uint32_t* words = strip.file->zero_points + first_row / fields;
+        const auto load = strip.bits == 8 ? &load_zero_points<8, false>
+                          : strip.file->codes.order == cpu::CodeOrder::kAwq
+                              ? &load_zero_points<4, true>
+                              : &load_zero_points<4, false>;
         for (int64_t group = 0; group < groups; ++group) {
-            uint8_t* to = zero_points_.data() + group * kRows;
-            strip.bits == 4 ? load_zero_points<4>(*strip.file, words, rows, to)
-                            : load_zero_points<8>(*strip.file, words, rows, to);
+            load(*strip.file, words, rows, zero_points_.data() + group * kRows);
             words += strip.file->outputs / fields;
         }
     } else {
