@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cpu/launch.h"
-#include "repack/scale_block.h"
+#include "repack/group_block.h"
 #include "unpack/scale_memory.h"
 
 namespace mmoe {
@@ -52,7 +52,7 @@ class RecordPacker {
           strip_(strip),
           groups_(plan.groups()),
           records_(records),
-          scales_(groups_),
+          factors_(groups_, plan.scale_type),
           pack_tiles_(cpu::pack_tiles(cpu::usable_tier())),
           groups_start_on_words_(groups_ == 1 || plan.group_size % plan.inputs_per_tile() == 0) {
         if (!groups_start_on_words_) {
@@ -61,7 +61,8 @@ class RecordPacker {
     }
 
     void pack(const BlockRows& rows) {
-        scales_.read(strip_, rows.strip_row, rows.rows);
+        factors_.read_scales(strip_, rows.strip_row, rows.rows);
+        if (plan_.asymmetric) factors_.read_zero_points(strip_, rows.strip_row, rows.rows);
         for (int64_t group = 0; group < groups_; ++group) {
             pack_factors(rows, group, records_ + record_offset(plan_, rows.block, group));
         }
@@ -81,7 +82,7 @@ class RecordPacker {
     void pack_file_codes(const layout::CpuLane& lane) const {
         cpu::PackFileTilesArgs args = {};
         args.bits = plan_.bits;
-        args.codes = *strip_.file;
+        args.codes = strip_.file->codes;
         args.blocks = {strip_.rows, strip_.words_per_row()};
         args.tiles = plan_.tiles_per_group();
         args.record_bytes = plan_.record_bytes();
@@ -94,15 +95,12 @@ class RecordPacker {
 
   private:
     void pack_factors(const BlockRows& rows, int64_t group, uint8_t* record) const {
-        const int64_t first = rows.strip_row * groups_ + group;
-        store_scales(plan_.scale_type, scales_.group(group), rows.rows, record, rows.first_lane);
+        const int scale_bytes = layout::scale_bytes(plan_.scale_type);
+        std::memcpy(record + rows.first_lane * scale_bytes, factors_.scales(group),
+                    static_cast<size_t>(rows.rows * scale_bytes));
         if (!plan_.asymmetric) return;
-        uint8_t* lanes = record + plan_.zero_point_offset_bytes() + rows.first_lane;
-        for (int64_t row = 0; row < rows.rows; ++row) {
-            lanes[row] = strip_.zero_points.empty()
-                             ? static_cast<uint8_t>(1u << (plan_.bits - 1))
-                             : strip_.zero_points[static_cast<size_t>(first + row * groups_)];
-        }
+        std::memcpy(record + plan_.zero_point_offset_bytes() + rows.first_lane,
+                    factors_.zero_points(group), static_cast<size_t>(rows.rows));
     }
 
     // Of `groups` groups from `first_group` on, whose codes start every row of `codes`.
@@ -141,7 +139,7 @@ class RecordPacker {
     const Canonical& strip_;
     int64_t groups_;
     uint8_t* records_;
-    ScaleBlock scales_;  // of one block's rows
+    GroupBlock factors_;  // of one block's rows
     cpu::PackTiles pack_tiles_;
     bool groups_start_on_words_;
     std::vector<uint32_t> cut_;  // one group of one block's rows

@@ -85,10 +85,10 @@ class AwqReader final : public Reader {
           scale_(tensors.scale),
           zero_point_(static_cast<const uint32_t*>(tensors.zero_point.data)) {}
 
-    [[nodiscard]] std::optional<cpu::FileCodes> file_codes(
-        int64_t first_row) const noexcept override {
+    [[nodiscard]] std::optional<FileRows> file_rows(int64_t first_row) const noexcept override {
         if (shape_.bits != 4) return std::nullopt;
-        return cpu::FileCodes{cpu::CodeOrder::kAwq, weight_ + first_row / 8, file_columns_};
+        return file_rows_of(shape_, {cpu::CodeOrder::kAwq, weight_, file_columns_}, first_row / 8,
+                            scale_, zero_point_, first_row);
     }
 
     void read_codes(int64_t first_row, int64_t rows, uint32_t* codes) const override {

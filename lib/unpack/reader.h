@@ -38,8 +38,7 @@ class Reader {
         return nullptr;
     }
     // From an output on, for packers that read the file themselves; none where they cannot.
-    [[nodiscard]] virtual std::optional<cpu::FileCodes> file_codes(
-        int64_t first_row) const noexcept {
+    [[nodiscard]] virtual std::optional<FileRows> file_rows(int64_t first_row) const noexcept {
         static_cast<void>(first_row);
         return std::nullopt;
     }

@@ -7,16 +7,12 @@
 
 namespace mmoe {
 
-int64_t RowMemory::row_bytes(const Canonical& shape, Pieces pieces) noexcept {
-    return (pieces.codes ? shape.words_per_row() * 4 : 0) +
-           (pieces.scales ? shape.groups() * 4 : 0) + (pieces.zero_points ? shape.groups() : 0);
-}
-
 Result<RowMemory> RowMemory::create(const Canonical& shape, Pieces pieces, int64_t rows,
                                     std::shared_ptr<const Allocator> allocator) {
     const int64_t code_words = pieces.codes ? shape.words_per_row() : 0;
     const int64_t scales = pieces.scales ? shape.groups() : 0;
-    const auto bytes = checked_mul(rows, row_bytes(shape, pieces));
+    const int64_t row_bytes = (code_words + scales) * 4 + (pieces.zero_points ? shape.groups() : 0);
+    const auto bytes = checked_mul(rows, row_bytes);
     if (!bytes) {
         return Status::error(Code::kOutOfMemory,
                              "unpacked rows: more bytes than 63 bits can count");
@@ -28,7 +24,6 @@ Result<RowMemory> RowMemory::create(const Canonical& shape, Pieces pieces, int64
     memory.scales_ = reinterpret_cast<float*>(memory.codes_ + rows * code_words);
     memory.zero_points_ = reinterpret_cast<uint8_t*>(memory.scales_ + rows * scales);
     memory.shape_ = shape;
-    memory.rows_ = rows;
     memory.pieces_ = pieces;
     return memory;
 }

@@ -25,11 +25,7 @@ class RowMemory {
     static Result<RowMemory> create(const Canonical& shape, Pieces pieces, int64_t rows,
                                     std::shared_ptr<const Allocator> allocator);
 
-    // Of one row, in bytes.
-    [[nodiscard]] static int64_t row_bytes(const Canonical& shape, Pieces pieces) noexcept;
-
     [[nodiscard]] const Canonical& shape() const noexcept { return shape_; }
-    [[nodiscard]] int64_t rows() const noexcept { return rows_; }
     [[nodiscard]] uint32_t* codes(int64_t row) const noexcept {
         return codes_ + row * shape_.words_per_row();
     }
@@ -45,7 +41,6 @@ class RowMemory {
   private:
     Buffer buffer_;
     Canonical shape_;
-    int64_t rows_ = 0;
     Pieces pieces_;
     uint32_t* codes_ = nullptr;
     float* scales_ = nullptr;

@@ -60,9 +60,9 @@ ConstMarlinTensors marlin_tensors(const MarlinShape& shape, const ProjectionTens
             elements<uint32_t>(tensors.zero_point, shape.zero_point_words())};
 }
 
-// Which roles have a tensor, and whether codes stay in the file's order.
+// Which roles have a tensor, and whether strips are rows of the file.
 struct Roles {
-    bool weight, scale, zero_point, codes_in_file;
+    bool weight, scale, zero_point, in_file;
 };
 
 // Memory in which columns move.
@@ -78,16 +78,9 @@ bool packers_take(const ReaderShape& shape, const Reader& reader) {
         return false;
     }
     const int64_t fields = shape.fields_per_word();
-    return reader.file_codes(0).has_value() && shape.outputs % cpu::kFileOutputs == 0 &&
+    return reader.file_rows(0).has_value() && shape.outputs % cpu::kFileOutputs == 0 &&
            shape.inputs % (cpu::kFileWords * fields) == 0 &&
            shape.inputs / shape.groups % fields == 0;
-}
-
-// As many rows as some scratch holds, in blocks, at least one and no more than there are.
-int64_t rows_of_scratch(int64_t bytes, int64_t row_bytes, int64_t outputs) {
-    constexpr int64_t kBlockRows = cpu::kFileOutputs;
-    const int64_t rows = row_bytes == 0 ? outputs : bytes / row_bytes;
-    return std::clamp(rows / kBlockRows * kBlockRows, kBlockRows, outputs);
 }
 
 class StripUnpacker final : public Unpacker {
@@ -101,11 +94,15 @@ class StripUnpacker final : public Unpacker {
           memory_(std::move(memory)) {}
 
     [[nodiscard]] int64_t wide_rows() const noexcept override {
-        return roles_.codes_in_file ? memory_.rows() : 0;
+        return roles_.in_file ? shape_.outputs : 0;
     }
 
     Canonical strip(int64_t first_row, int64_t rows) override {
         Canonical strip = memory_.view(0, rows);
+        if (roles_.in_file) {
+            strip.file = reader_->file_rows(first_row);
+            return strip;
+        }
         strip.order = order_.order;
         if (roles_.weight) read_codes(first_row, rows, &strip);
         if (roles_.scale) reader_->read_scales(first_row, rows, memory_.scales(0));
@@ -117,9 +114,7 @@ class StripUnpacker final : public Unpacker {
 
   private:
     void read_codes(int64_t first_row, int64_t rows, Canonical* strip) {
-        if (roles_.codes_in_file) {
-            strip->file = reader_->file_codes(first_row);
-        } else if (strip->codes.empty()) {
+        if (strip->codes.empty()) {
             strip->codes = {reader_->codes_in_place(first_row),
                             static_cast<size_t>(rows * shape_.words_per_row())};
         } else if (order_.order.empty()) {
@@ -188,7 +183,7 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
         .weight = !tensors.weight.absent(),
         .scale = !tensors.scale.absent(),
         .zero_point = config.asymmetric() && !tensors.zero_point.absent(),
-        .codes_in_file = form == CodeForm::kAny && !ordered && packers_take(shape, *reader)};
+        .in_file = form == CodeForm::kAny && !ordered && packers_take(shape, *reader)};
     if (ordered) {
         const auto bytes = static_cast<uint64_t>(shape.words_per_row() * kBlock * 4);
         TRY(order.by_input, Buffer::create(allocator, bytes, "activation order"));
@@ -201,11 +196,7 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
     const bool in_place = !ordered && reader->codes_in_place(0) != nullptr;
     RowMemory::Pieces pieces{
         .codes = roles.weight && !in_place, .scales = roles.scale, .zero_points = roles.zero_point};
-    if (roles.codes_in_file) {
-        const int64_t bytes = max_rows * RowMemory::row_bytes(strip, pieces);
-        pieces.codes = false;
-        max_rows = rows_of_scratch(bytes, RowMemory::row_bytes(strip, pieces), outputs);
-    }
+    if (roles.in_file) pieces = {.codes = false, .scales = false, .zero_points = false};
     TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(std::make_unique<StripUnpacker>(
         shape, roles, std::move(reader), std::move(order), std::move(memory)));

@@ -98,7 +98,7 @@ std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
 // What may stand for the codes of a strip.
 enum class CodeForm {
     kCanonical,  // nothing else
-    kAny,        // also the file's own order, where packers have a way of their own from there
+    kAny,        // also rows of the file, where packers have a way of their own from there
 };
 
 // Turns checked tensors into strips of the canonical form. Scratch is allocated once and holds
@@ -113,9 +113,8 @@ class Unpacker {
                                                     std::shared_ptr<const Allocator> allocator,
                                                     CodeForm form = CodeForm::kCanonical);
     virtual ~Unpacker() = default;
-    // Rows of the largest strip where the scratch of max_rows canonical rows holds more, because
-    // strips carry the file's codes: a multiple of 64, and the fastest. Else 0. Such strips start
-    // on a multiple of 64 rows.
+    // Where strips are rows of the file: how many rows there are, because no strip is too large
+    // and large ones are packed fastest. They start on a multiple of 64 rows. Else 0.
     [[nodiscard]] virtual int64_t wide_rows() const noexcept { return 0; }
     // Rows [first_row, first_row + rows); the views are valid until the next call. Strips that
     // are a multiple of 128 rows are read fastest: whole cache lines in every format.
