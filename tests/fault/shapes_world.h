@@ -14,6 +14,7 @@ struct World {
     World() : folder("shapes"), expert(3) {
         write_model(folder, false);
         auto options = sized<mmoe_context_options>();
+        options.device_kind = MMOE_DEVICE_CPU;
         options.thread_count = 1;
         options.memory_budget_bytes = kBudgetBytes;
         context = make_context(options);
