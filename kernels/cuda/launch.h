@@ -143,5 +143,8 @@ int prepare() noexcept;
 // serves one run at a time. T = 0 does nothing.
 int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
               void* stream) noexcept;
+// The same by a row that does not refuse what describe() says of the run.
+int run_layer_by(const Row& row, const Device& device, const Layer& layer, const Run& run,
+                 void* workspace, void* stream) noexcept;
 
 }  // namespace mmoe::cuda

@@ -347,14 +347,20 @@ int run_layer(const Device& device, const Layer& layer, const Run& run, void* wo
     if (run.tokens == 0) return cudaSuccess;
     const Row* row = choose(describe(device, layer, run));
     if (row == nullptr) return cudaErrorNoKernelImageForDevice;
+    return run_layer_by(*row, device, layer, run, workspace, stream);
+}
+
+int run_layer_by(const Row& row, const Device& device, const Layer& layer, const Run& run,
+                 void* workspace, void* stream) noexcept {
+    if (run.tokens == 0) return cudaSuccess;
     const Steps steps = {device,
                          layer,
                          run,
-                         *row,
+                         row,
                          static_cast<uint8_t*>(workspace),
                          divide(layer, run.tokens, run.top_k),
                          stream};
-    if (row->layer_kernel != nullptr && run.top_k != 0) return decode(steps);
+    if (row.layer_kernel != nullptr && run.top_k != 0) return decode(steps);
     const int status = run.top_k != 0 ? compute_slots(steps) : cudaSuccess;
     return status == cudaSuccess ? combine(steps) : status;
 }
