@@ -27,8 +27,14 @@ const Elementwise& elementwise(Tier /*tier*/) {
 PackTiles pack_tiles(Tier /*tier*/) {
     return &portable::pack_tiles;
 }
-Tier usable_tier() {
-    return Tier::kScalar;
+PackMarlin pack_marlin(Tier /*tier*/) {
+    return nullptr;
+}
+Turn turn_words(Tier /*tier*/) {
+    return nullptr;
+}
+Turn turn_fields(Tier /*tier*/) {
+    return nullptr;
 }
 
 }  // namespace mmoe::cpu

@@ -102,9 +102,12 @@ __device__ __forceinline__ void store_intermediate(const DecodeArgs& args,
     if (args.gated) {
         second = scale_and_bias(matrix, item.expert, 64 * item.tiles[1] + column, weight, second);
     }
+    const auto act = [&](float gate, float up) {
+        return args.gated ? activate(args.activation, gate, up) : activate(args.activation, gate);
+    };
     uint16_t* out = args.intermediate + row * args.intermediate_stride;
-    *reinterpret_cast<uint32_t*>(out + permuted_column(64 * item.tiles[0] + column)) = Number::pack(
-        activate(args.activation, first.x, second.x), activate(args.activation, first.y, second.y));
+    *reinterpret_cast<uint32_t*>(out + permuted_column(64 * item.tiles[0] + column)) =
+        Number::pack(act(first.x, second.x), act(first.y, second.y));
 }
 
 template <class Number, int kRows>

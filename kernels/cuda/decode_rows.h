@@ -36,7 +36,8 @@ const char* refuse_decode(const Problem& problem) {
         return "multiplies another activation type";
     }
     if (problem.bits != Type::kBits) return "multiplies another number of bits";
-    if (problem.mean_tokens > Plan::kMostMeanTokens) return "its tile is too narrow";
+    if (problem.ordered_inputs) return "does not gather hidden states by expert";
+    if (problem.counted_tokens) return "wants the token count from the host";
     if (problem.slots > kDecodeSlots) return "serves at most 1024 slots";
     if (problem.scale_type == layout::ScaleType::kF32) return "scales have 16 bits";
     for (const int32_t group_size : problem.group_sizes) {
@@ -56,10 +57,17 @@ template <class Type>
 constexpr Row decode_row(const char* name) noexcept {
     return {.name = name,
             .refuse = &refuse_decode<Type>,
+            .least_mean_tokens = 0,
+            .most_mean_tokens = DecodePlan<Type>::kMostMeanTokens,
+            .first_capability = 90,
+            .last_capability = INT32_MAX,
             .tile_tokens = Type::kRows,
+            .block_tiles = 2,
             .threads = kDecodeThreads,
             .shared_bytes = DecodePlan<Type>::kSharedBytes,
             .blocks_per_processor = 1,
+            .rounds_weights = false,
+            .gated_kernel = nullptr,
             .kernel = nullptr,
             .layer_kernel = &moe_decode<Type>};
 }

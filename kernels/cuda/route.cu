@@ -21,10 +21,11 @@ struct Segment {
 };
 
 __device__ __forceinline__ Segment segment_of(const RouteArgs& args, int warp) {
-    const int64_t per_warp = (static_cast<int64_t>(args.slot_count) + kThreads - 1) / kThreads * 32;
+    const int64_t slots = live_tokens(args.tokens, args.token_count) * args.top_k;
+    const int64_t per_warp = (slots + kThreads - 1) / kThreads * 32;
     const int64_t begin = warp * per_warp;
     const int64_t end = begin + per_warp;
-    return {begin, end < args.slot_count ? end : args.slot_count};
+    return {begin, end < slots ? end : slots};
 }
 
 // Slots of lower experts, and of this one.

@@ -3,6 +3,7 @@
 // unfriendly shapes; the same bits eagerly, again and in a replayed graph.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +25,9 @@ using layout::ScaleType;
 // 16-bit hidden states, intermediates, slot results and outputs, each rounded once: 2^-9 a step
 // for bf16, a little more than vLLM's Marlin has.
 constexpr double kTolerance = 5e-3;
+// A row that rounds weights too, as vLLM's Marlin does, may have the error that Marlin was seen to
+// have.
+constexpr double kRoundedTolerance = 7.2e-3;
 
 const LayerCase kCases[] = {
     {.name = "one token", .tokens = 1},
@@ -43,22 +47,22 @@ const LayerCase kCases[] = {
      .hidden = 64,
      .intermediate = 64,
      .group = 32},
-    {.name = "group 16", .tokens = 9, .group = 16},
-    {.name = "group 32", .tokens = 9, .group = 32},
-    {.name = "group 48", .tokens = 9, .hidden = 288, .intermediate = 192, .group = 48},
-    {.name = "group 128", .tokens = 9, .group = 128},
-    {.name = "channelwise", .tokens = 9, .group = 0},
-    {.name = "channelwise symmetric", .tokens = 9, .group = 0, .asymmetric = false},
-    {.name = "symmetric", .tokens = 9, .asymmetric = false},
-    {.name = "group as wide as I", .tokens = 9, .intermediate = 64, .group = 64},
-    {.name = "I padded", .tokens = 9, .hidden = 320, .intermediate = 96, .group = 32},
-    {.name = "H padded", .tokens = 9, .hidden = 176, .intermediate = 80, .group = 16},
-    {.name = "H odd", .tokens = 9, .hidden = 100, .intermediate = 64, .group = 0},
-    {.name = "int8 bf16", .tokens = 9, .bits = 8},
+    {.name = "group 16", .tokens = 20, .group = 16},
+    {.name = "group 32", .tokens = 20, .group = 32},
+    {.name = "group 48", .tokens = 20, .hidden = 288, .intermediate = 192, .group = 48},
+    {.name = "group 128", .tokens = 20, .group = 128},
+    {.name = "channelwise", .tokens = 20, .group = 0},
+    {.name = "channelwise symmetric", .tokens = 20, .group = 0, .asymmetric = false},
+    {.name = "symmetric", .tokens = 20, .asymmetric = false},
+    {.name = "group as wide as I", .tokens = 20, .intermediate = 64, .group = 64},
+    {.name = "I padded", .tokens = 20, .hidden = 320, .intermediate = 96, .group = 32},
+    {.name = "H padded", .tokens = 20, .hidden = 176, .intermediate = 80, .group = 16},
+    {.name = "H odd", .tokens = 20, .hidden = 100, .intermediate = 64, .group = 0},
+    {.name = "int8 bf16", .tokens = 20, .bits = 8},
     {.name = "int8 bf16 symmetric", .tokens = 70, .bits = 8, .asymmetric = false},
     {.name = "int8 bf16 tile of 64", .tokens = 300, .bits = 8},
     {.name = "int8 f16",
-     .tokens = 9,
+     .tokens = 20,
      .bits = 8,
      .hidden_type = Element::kF16,
      .output_type = Element::kF16,
@@ -69,7 +73,7 @@ const LayerCase kCases[] = {
      .hidden_type = Element::kF16,
      .output_type = Element::kF16},
     {.name = "f16",
-     .tokens = 9,
+     .tokens = 20,
      .hidden_type = Element::kF16,
      .output_type = Element::kF16,
      .scale_type = ScaleType::kF16},
@@ -82,29 +86,60 @@ const LayerCase kCases[] = {
      .hidden_type = Element::kF16,
      .output_type = Element::kF16},
     {.name = "f32 in, f32 out, f32 scales",
-     .tokens = 9,
+     .tokens = 20,
      .hidden_type = Element::kF32,
      .output_type = Element::kF32,
      .scale_type = ScaleType::kF32},
-    {.name = "gelu", .tokens = 9, .activation = Activation::kGelu},
-    {.name = "gelu tanh", .tokens = 9, .activation = Activation::kGeluTanh},
-    {.name = "relu2, not gated", .tokens = 9, .activation = Activation::kRelu2, .gated = false},
-    {.name = "not gated, odd tile count", .tokens = 9, .intermediate = 192, .gated = false},
+    {.name = "gelu", .tokens = 20, .activation = Activation::kGelu},
+    {.name = "gelu tanh", .tokens = 20, .activation = Activation::kGeluTanh},
+    {.name = "relu2, not gated", .tokens = 20, .activation = Activation::kRelu2, .gated = false},
+    {.name = "not gated, odd tile count", .tokens = 20, .intermediate = 192, .gated = false},
+    {.name = "not gated, limit below the up of 1, beta",
+     .tokens = 20,
+     .beta = 1.0F,
+     .limit = 0.25F,
+     .gated = false,
+     .bias = true},
     {.name = "swigluoai, clamped, biases",
-     .tokens = 9,
+     .tokens = 20,
      .alpha = 1.702F,
      .beta = 1.0F,
      .limit = 0.7F,
      .bias = true},
     {.name = "router weight on input",
-     .tokens = 9,
+     .tokens = 20,
      .top_k = 1,
      .bias = true,
      .weight_on_input = true},
-    {.name = "column blocks", .tokens = 9, .column_blocks = true},
-    {.name = "activation order", .tokens = 9, .hidden_order = true},
-    {.name = "strided hidden states", .tokens = 9, .hidden_padding = 8},
-    {.name = "misaligned hidden states", .tokens = 9, .hidden_padding = 3},
+    {.name = "vLLM's order", .tokens = 20, .column_blocks = false},
+    {.name = "wide, many tiles",
+     .tokens = 700,
+     .experts = 5,
+     .top_k = 2,
+     .hidden = 512,
+     .intermediate = 384,
+     .group = 128},
+    {.name = "wide, group 192, part of a block",
+     .tokens = 150,
+     .hidden = 576,
+     .intermediate = 192,
+     .group = 192},
+    {.name = "wide, not gated, biases, relu2",
+     .tokens = 200,
+     .intermediate = 320,
+     .activation = Activation::kRelu2,
+     .gated = false,
+     .bias = true},
+    {.name = "activation order", .tokens = 20, .hidden_order = true},
+    {.name = "activation order, H padded, some skipped",
+     .tokens = 70,
+     .hidden = 176,
+     .intermediate = 80,
+     .group = 16,
+     .hidden_order = true,
+     .routing = Routing::kSkipSome},
+    {.name = "strided hidden states", .tokens = 20, .hidden_padding = 8},
+    {.name = "misaligned hidden states", .tokens = 20, .hidden_padding = 3},
 };
 
 void check(int status, const char* what) {
@@ -164,7 +199,6 @@ struct Loaded {
     cuda::Run run;
     void* workspace = nullptr;
     size_t output_bytes = 0;
-    const cuda::Row* row = nullptr;  // null: the best one
 
     Loaded(const LayerCase& test, const TestLayer& host) : device(current_device()) {
         layer = host.layer;
@@ -190,9 +224,7 @@ struct Loaded {
     }
     void enqueue(cudaStream_t stream) {
         check(cudaMemsetAsync(run.output, 0xFF, output_bytes, stream), "poison");
-        check(row != nullptr ? cuda::run_layer_by(*row, device, layer, run, workspace, stream)
-                             : cuda::run_layer(device, layer, run, workspace, stream),
-              "run_layer");
+        check(cuda::run_layer(device, layer, run, workspace, stream), "run_layer");
     }
     std::vector<uint8_t> output(cudaStream_t stream) const {
         check(cudaStreamSynchronize(stream), "synchronise");
@@ -219,24 +251,27 @@ void replay_gives_same_bits(Loaded& loaded, cudaStream_t stream, int replays,
     cudaGraphDestroy(graph);
 }
 
+// One row on one case: right, and the same bits again and in a graph.
 void run_row(const LayerCase& test, const TestLayer& host, Loaded& loaded, cudaStream_t stream,
              int replays) {
     loaded.enqueue(stream);
     const std::vector<uint8_t> first = loaded.output(stream);
     const double error = relative_error(test, first, host.expected);
-    print_message("%-32s %-40s %.2e\n", test.name, loaded.row->name, error);
-    if (!(error <= kTolerance)) {
-        fail_msg("%s, %s: relative error %.2e", test.name, loaded.row->name, error);
-    }
+    print_message("%-32s %-40s %.2e\n", test.name, loaded.run.row->name, error);
+    const double tolerance = loaded.run.row->rounds_weights ? kRoundedTolerance : kTolerance;
+    if (!(error <= tolerance)) fail_msg("%s: relative error %.2e", test.name, error);
     loaded.enqueue(stream);
     if (loaded.output(stream) != first) fail_msg("%s: second run differs", test.name);
     replay_gives_same_bits(loaded, stream, replays, first, test.name);
-    int32_t skipped = 0;
-    check(cudaMemcpy(&skipped, loaded.run.skipped, 4, cudaMemcpyDeviceToHost), "read flag");
-    assert_int_equal(skipped, host.out_of_range ? 1 : 0);
 }
 
-// By every row that serves the case, one after the other in one workspace.
+// MMOE_GPU_ROW is a part of the names of the rows to run.
+bool wanted(const cuda::Row& row) {
+    const char* filter = std::getenv("MMOE_GPU_ROW");
+    return filter == nullptr || std::strstr(row.name, filter) != nullptr;
+}
+
+// Every row that can serve the case.
 void run_case(const LayerCase& test, cudaStream_t stream, int replays) {
     const TestLayer host = make_layer(test);
     Loaded loaded(test, host);
@@ -245,11 +280,13 @@ void run_case(const LayerCase& test, cudaStream_t stream, int replays) {
     if (reason != nullptr) fail_msg("%s: refused: %s", test.name, reason);
     const cuda::Problem problem = cuda::describe(loaded.device, loaded.layer, loaded.run);
     for (const cuda::Row& row : cuda::rows()) {
-        if (row.refuse(problem) != nullptr) continue;
-        loaded.row = &row;
+        if (row.refuse(problem) != nullptr || !wanted(row)) continue;
+        loaded.run.row = &row;
         run_row(test, host, loaded, stream, replays);
     }
-    if (loaded.row == nullptr) fail_msg("%s: no row serves it", test.name);
+    int32_t skipped = 0;
+    check(cudaMemcpy(&skipped, loaded.run.skipped, 4, cudaMemcpyDeviceToHost), "read flag");
+    assert_int_equal(skipped, host.out_of_range ? 1 : 0);
 }
 
 // MMOE_GPU_FILTER names the cases to run, for runs under compute-sanitizer.
@@ -267,10 +304,13 @@ void cases_match_the_oracle(void**) {
     cudaStreamDestroy(stream);
 }
 
+// MMOE_GPU_REPLAYS sets another number, likewise.
 void thousand_replays_give_the_same_bits(void**) {
+    const char* variable = std::getenv("MMOE_GPU_REPLAYS");
     cudaStream_t stream = nullptr;
     check(cudaStreamCreate(&stream), "stream");
-    for (const size_t index : {size_t{0}, size_t{1}}) run_case(kCases[index], stream, 1000);
+    const int replays = variable != nullptr ? std::atoi(variable) : 1000;
+    for (const size_t index : {size_t{0}, size_t{1}}) run_case(kCases[index], stream, replays);
     cudaStreamDestroy(stream);
 }
 
@@ -292,11 +332,33 @@ void run_side_by_side(const LayerCase& test) {
     for (cudaStream_t stream : streams) cudaStreamDestroy(stream);
 }
 
-// Several layers, streams and workspaces at a time do not disturb each other: one whose blocks
-// wait for each other, and one of many tokens.
+// Several layers, streams and workspaces at a time do not disturb each other: one token, where
+// blocks of a launch wait for each other, and many.
 void streams_run_side_by_side(void**) {
     run_side_by_side(kCases[0]);
     run_side_by_side(kCases[4]);
+}
+
+// The device alone knows how many tokens there are; rows past them keep what they held.
+void token_count_is_read_on_the_device(void**) {
+    constexpr int32_t kCounts[] = {0, 1, 20, 33, 1000, -5};
+    for (const bool hidden_order : {false, true}) {
+        const LayerCase test = {
+            .name = "token count", .tokens = 33, .hidden_order = hidden_order, .hidden_padding = 3};
+        const TestLayer host = make_layer(test);
+        Loaded loaded(test, host);
+        loaded.enqueue(nullptr);
+        const std::vector<uint8_t> all = loaded.output(nullptr);
+        const size_t row_bytes = all.size() / static_cast<size_t>(test.tokens);
+        for (const int32_t count : kCounts) {
+            loaded.run.token_count = loaded.arena.upload(std::vector<int32_t>{count});
+            loaded.enqueue(nullptr);
+            const int live = std::clamp(count, 0, test.tokens);
+            std::vector<uint8_t> expected(all.size(), 0xFF);
+            std::copy_n(all.begin(), static_cast<size_t>(live) * row_bytes, expected.begin());
+            if (loaded.output(nullptr) != expected) fail_msg("%d tokens differ", count);
+        }
+    }
 }
 
 void no_tokens_is_no_work(void**) {
@@ -323,6 +385,7 @@ int main() {
         cmocka_unit_test(cases_match_the_oracle),
         cmocka_unit_test(thousand_replays_give_the_same_bits),
         cmocka_unit_test(streams_run_side_by_side),
+        cmocka_unit_test(token_count_is_read_on_the_device),
         cmocka_unit_test(no_tokens_is_no_work),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
