@@ -68,12 +68,12 @@ class DecodeRing {
     }
     [[nodiscard]] __device__ __forceinline__ bool has_arrived() const { return arrived_ != 0; }
 
-    // Its place.
+    // Where the oldest unit is.
     [[nodiscard]] __device__ __forceinline__ uint32_t oldest() const {
         return shared_ + oldest_ * args_.ring_unit_bytes;
     }
 
-    // The whole warp is done with it.
+    // Gives its place back, once the whole warp is done with it.
     __device__ __forceinline__ void release() {
         __syncwarp();
         oldest_ = (oldest_ + 1) % kDecodeDepth;

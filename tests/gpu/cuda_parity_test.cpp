@@ -309,14 +309,13 @@ void thousand_replays_give_the_same_bits(void**) {
     const char* variable = std::getenv("MMOE_GPU_REPLAYS");
     cudaStream_t stream = nullptr;
     check(cudaStreamCreate(&stream), "stream");
-    run_case(kCases[1], stream, variable != nullptr ? std::atoi(variable) : 1000);
+    const int replays = variable != nullptr ? std::atoi(variable) : 1000;
+    for (const size_t index : {size_t{0}, size_t{1}}) run_case(kCases[index], stream, replays);
     cudaStreamDestroy(stream);
 }
 
-// Several layers, streams and workspaces at a time do not disturb each other.
-void streams_run_side_by_side(void**) {
+void run_side_by_side(const LayerCase& test) {
     constexpr int kStreams = 4;
-    const LayerCase& test = kCases[4];
     const TestLayer host = make_layer(test);
     std::vector<std::unique_ptr<Loaded>> loaded;
     std::vector<cudaStream_t> streams(kStreams);
@@ -331,6 +330,13 @@ void streams_run_side_by_side(void**) {
     assert_true(relative_error(test, first, host.expected) <= kTolerance);
     for (size_t i = 1; i < kStreams; ++i) assert_true(loaded[i]->output(streams[i]) == first);
     for (cudaStream_t stream : streams) cudaStreamDestroy(stream);
+}
+
+// Several layers, streams and workspaces at a time do not disturb each other: one token, where
+// blocks of a launch wait for each other, and many.
+void streams_run_side_by_side(void**) {
+    run_side_by_side(kCases[0]);
+    run_side_by_side(kCases[4]);
 }
 
 // The device alone knows how many tokens there are; rows past them keep what they held.
