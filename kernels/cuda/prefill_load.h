@@ -73,10 +73,16 @@ class HiddenLoader {
     int32_t rows_;
 };
 
-// Warp 3: weights, scales, zero points and the item itself.
+// Warp 3: weights, scales, zero points and the item itself. One warp must issue a whole stage while
+// the stage before is multiplied, so all addresses are made once an item and advanced by additions.
 template <class Tile>
 class WeightLoader {
     using Plan = PrefillPlan<Tile>;
+    // 16-byte pieces of scales and zero points of one group.
+    static constexpr int kScaleChunks = Plan::kScaleBytes / 16;
+    static constexpr int kStripChunks = Plan::kStripGroupBytes / 16;
+    static constexpr int kChunks = Tile::kStrips * kStripChunks;
+    static constexpr int kOwnChunks = (kChunks + 31) / 32;
 
   public:
     static constexpr int kArrivals = 32 + 1;
@@ -85,13 +91,26 @@ class WeightLoader {
         : args_(args) {}
 
     __device__ __forceinline__ void begin(const PrefillWork& work) {
+        const Matrix& matrix = args_.matrix;
         work_ = work;
-        if (lane() < Tile::kStrips) {
-            codes_ = static_cast<const uint8_t*>(args_.matrix.codes) +
-                     work.expert * args_.matrix.expert_stride_bytes +
-                     strip_tile<Tile>(args_, work.block, lane()) * args_.matrix.tile_stride_bytes;
+        group_input_ = 0;
+        codes_ =
+            static_cast<const uint8_t*>(matrix.codes) + work.expert * matrix.expert_stride_bytes +
+            strip_tile<Tile>(args_, work.block, lane() % Tile::kStrips) * matrix.tile_stride_bytes;
+        const int64_t first_row = int64_t{work.expert} * matrix.groups() * matrix.outputs;
+#pragma unroll
+        for (int i = 0; i < kOwnChunks; ++i) {
+            const int place = lane() + 32 * i;
+            const int chunk = place % kStripChunks;
+            const int32_t tile = strip_tile<Tile>(args_, work.block, place / kStripChunks);
+            scales_[i] = chunk < kScaleChunks;
+            exists_[i] = place < kChunks && (scales_[i] || matrix.zero_points != nullptr);
+            chunks_[i] = scales_[i] ? static_cast<const uint8_t*>(matrix.scales) + 2 * first_row +
+                                          tile * Plan::kScaleBytes + 16 * chunk
+                                    : reinterpret_cast<const uint8_t*>(matrix.zero_points) +
+                                          first_row * Tile::kBits / 8 + tile * Plan::kZeroBytes +
+                                          16 * (chunk - kScaleChunks);
         }
-        next_group_ = 0;
     }
 
     __device__ __forceinline__ void load(const Ring<Tile>& ring, int32_t input) {
@@ -106,45 +125,42 @@ class WeightLoader {
         }
         __syncwarp();
         if (lane() < Tile::kStrips) {
-            ptx::cp_async_bulk(ring.weights() + lane() * Plan::kStripBytes,
-                               codes_ + input / 16 * Tile::Weight::kTileBytes, strip_bytes,
+            ptx::cp_async_bulk(ring.weights() + lane() * Plan::kStripBytes, codes_, strip_bytes,
                                ring.full());
         }
-        for (uint32_t place = ring.groups(); next_group_ < args_.matrix.groups() &&
-                                             next_group_ * args_.matrix.group_size < input + inputs;
-             ++next_group_, place += Plan::kGroupBytes) {
+        codes_ += Plan::kStripBytes;
+        uint32_t place = ring.groups() + 16 * lane();
+        while (group_input_ < input + inputs) {
             load_group(place);
+            group_input_ += args_.matrix.group_size;
+            place += Plan::kGroupBytes;
         }
         ptx::cp_async_mbarrier_arrive_noinc(ring.full());
     }
 
   private:
-    static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+    static __device__ __forceinline__ int lane() {
+        return threadIdx.x % 32;
+    }
 
-    __device__ __forceinline__ void load_group(uint32_t place) const {
-        constexpr int kScaleChunks = Plan::kScaleBytes / 16;
-        constexpr int kChunks = Plan::kStripGroupBytes / 16;
-        const Matrix& matrix = args_.matrix;
-        const int64_t row = int64_t{work_.expert} * matrix.groups() + next_group_;
-        const auto* scales = static_cast<const uint8_t*>(matrix.scales) + row * matrix.outputs * 2;
-        const auto* zeros = reinterpret_cast<const uint8_t*>(matrix.zero_points) +
-                            row * matrix.outputs * Tile::kBits / 8;
-        for (int i = lane(); i < Tile::kStrips * kChunks; i += 32) {
-            const int32_t tile = strip_tile<Tile>(args_, work_.block, i / kChunks);
-            const int chunk = i % kChunks;
-            const bool scale = chunk < kScaleChunks;
-            if (!scale && matrix.zero_points == nullptr) continue;
-            const uint8_t* source =
-                scale ? scales + tile * Plan::kScaleBytes + chunk * 16
-                      : zeros + tile * Plan::kZeroBytes + (chunk - kScaleChunks) * 16;
-            ptx::cp_async_16(place + i * 16, source, 16);
+    __device__ __forceinline__ void load_group(uint32_t place) {
+        const int32_t scale_stride = args_.matrix.outputs * 2;
+        const int32_t zero_stride = args_.matrix.outputs * Tile::kBits / 8;
+#pragma unroll
+        for (int i = 0; i < kOwnChunks; ++i) {
+            if (exists_[i]) ptx::cp_async_16(place + 512 * i, chunks_[i], 16);
+            chunks_[i] += scales_[i] ? scale_stride : zero_stride;
         }
     }
 
     const GemmArgs& args_;
     PrefillWork work_;
-    const uint8_t* codes_ = nullptr;  // of this lane's strip
-    int32_t next_group_;
+    int32_t group_input_;   // first input of the next group
+    const uint8_t* codes_;  // of this lane's strip, next stage
+    // This lane's chunks of the next group, and what they are.
+    const uint8_t* chunks_[kOwnChunks];
+    bool scales_[kOwnChunks];
+    bool exists_[kOwnChunks];
 };
 
 // All items of this block, through `loader`.
