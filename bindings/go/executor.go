@@ -67,6 +67,7 @@ type Precision int32
 const (
 	PrecisionDefault Precision = C.MMOE_PRECISION_DEFAULT
 	PrecisionExact   Precision = C.MMOE_PRECISION_EXACT
+	PrecisionInt8    Precision = C.MMOE_PRECISION_INT8 // 8-bit activations permitted
 )
 
 // ExecutorOptions are the options of NewExecutor. MaxTokens and MaxTopK are required.

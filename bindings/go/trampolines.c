@@ -46,6 +46,7 @@ static __typeof__(&mmoe_bundle_destroy) at_mmoe_bundle_destroy;
 static __typeof__(&mmoe_executor_plan) at_mmoe_executor_plan;
 static __typeof__(&mmoe_executor_create) at_mmoe_executor_create;
 static __typeof__(&mmoe_executor_run) at_mmoe_executor_run;
+static __typeof__(&mmoe_executor_poll) at_mmoe_executor_poll;
 static __typeof__(&mmoe_executor_explain) at_mmoe_executor_explain;
 static __typeof__(&mmoe_executor_destroy) at_mmoe_executor_destroy;
 static __typeof__(&mmoe_route) at_mmoe_route;
@@ -135,6 +136,8 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_executor_create == NULL) return "mmoe_executor_create";
     *(void **)&at_mmoe_executor_run = dlsym(library, "mmoe_executor_run");
     if (at_mmoe_executor_run == NULL) return "mmoe_executor_run";
+    *(void **)&at_mmoe_executor_poll = dlsym(library, "mmoe_executor_poll");
+    if (at_mmoe_executor_poll == NULL) return "mmoe_executor_poll";
     *(void **)&at_mmoe_executor_explain = dlsym(library, "mmoe_executor_explain");
     if (at_mmoe_executor_explain == NULL) return "mmoe_executor_explain";
     *(void **)&at_mmoe_executor_destroy = dlsym(library, "mmoe_executor_destroy");
@@ -310,6 +313,10 @@ mmoe_status go_mmoe_executor_create(mmoe_context* context, const mmoe_bundle* bu
 
 mmoe_status go_mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle, const mmoe_run_args* args, void* stream, mmoe_error* error) {
     return at_mmoe_executor_run(executor, bundle, args, stream, error);
+}
+
+mmoe_status go_mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_findings* findings, mmoe_error* error) {
+    return at_mmoe_executor_poll(executor, findings, error);
 }
 
 size_t go_mmoe_executor_explain(const mmoe_executor* executor, const mmoe_bundle* bundle, uint32_t tokens, char* text, size_t capacity_bytes) {

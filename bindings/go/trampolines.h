@@ -53,6 +53,7 @@ void go_mmoe_bundle_destroy(mmoe_bundle* bundle);
 mmoe_status go_mmoe_executor_plan(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_layer* layer, const mmoe_executor_options* options, mmoe_memory_plan* plan, mmoe_error* error);
 mmoe_status go_mmoe_executor_create(mmoe_context* context, const mmoe_bundle* bundle, const mmoe_executor_options* options, mmoe_executor** out, mmoe_error* error);
 mmoe_status go_mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle, const mmoe_run_args* args, void* stream, mmoe_error* error);
+mmoe_status go_mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_findings* findings, mmoe_error* error);
 size_t go_mmoe_executor_explain(const mmoe_executor* executor, const mmoe_bundle* bundle, uint32_t tokens, char* text, size_t capacity_bytes);
 void go_mmoe_executor_destroy(mmoe_executor* executor);
 mmoe_status go_mmoe_route(const mmoe_context* context, const mmoe_route_args* args, void* stream, mmoe_error* error);

@@ -16,6 +16,7 @@
 #include <span>
 
 #include "layout/cpu_record.h"
+#include "layout/marlin.h"
 
 namespace mmoe::cpu {
 
@@ -48,10 +49,18 @@ enum class ActivationFormat : int32_t {
     kF32,    // float, exact
     kBf16,   // uint16_t, exact for bf16 inputs but for denormals, which count as 0
     kInt16,  // int16_t block fixed point: x = element * x_scale[sum block]
+    kInt8,   // int8_t block fixed point, in the order of layout::cpu_byte_order()
 };
 
 [[nodiscard]] constexpr size_t activation_bytes(ActivationFormat format) noexcept {
-    return format == ActivationFormat::kF32 ? 4 : 2;
+    switch (format) {
+        case ActivationFormat::kF32:
+            return 4;
+        case ActivationFormat::kInt8:
+            return 1;
+        default:
+            return 2;
+    }
 }
 
 // Element types of hidden states, intermediates and outputs. Values of mmoe_dtype.
@@ -68,7 +77,7 @@ struct PackArgs {
     const void* source;  // [K]
     void* x;             // [x_elements] = [groups, padded_group] in the row's format
     float* x_sum;        // [x_sum_count]: sum of the elements of `x` of a sum block
-    float* x_scale;      // [x_scale_count]: kInt16 only, else untouched
+    float* x_scale;      // [x_scale_count]: fixed point only, else untouched
 };
 
 // Multiplies `tokens` packed rows with one block.
@@ -79,7 +88,7 @@ struct MultiplyArgs {
                                   // itself if more tokens follow, else its next block; or null
     const void* const* x;         // [tokens] packed rows, each 64-byte aligned
     const float* const* x_sum;    // [tokens] -> [x_sum_count]
-    const float* const* x_scale;  // [tokens] -> [x_scale_count]; kInt16 only
+    const float* const* x_scale;  // [tokens] -> [x_scale_count]; fixed point only
     float* out;                   // [tokens, 64], 64-byte aligned, overwritten
 };
 
@@ -142,6 +151,43 @@ using PackTiles = void (*)(const PackTilesArgs& args);
 
 // The fastest routine of the best tier that is not above `tier`.
 PackTiles pack_tiles(Tier tier);
+
+// A column of whole Marlin tiles (layout/marlin.h), from rows of dense codes.
+struct PackMarlinArgs {
+    int bits;                 // 4 or 8
+    layout::MarlinTile tile;  // its outputs are the rows that are read
+    const uint32_t* codes;    // [tile outputs, row_words]
+    int64_t row_words;
+    int64_t words;        // of every row that are read: a multiple of kMarlinChunkWords
+    uint32_t* tiles;      // tile of the first inputs; fastest 32-byte aligned
+    int64_t tile_stride;  // words from a tile to the one of the next inputs
+};
+inline constexpr int64_t kMarlinChunkWords = 8;
+using PackMarlin = void (*)(const PackMarlinArgs& args);
+
+// A matrix of words turned over. Words of a column become a row of `out`.
+struct TurnArgs {
+    const uint32_t* source;  // [rows, columns]
+    int64_t source_stride;
+    int64_t rows;     // a multiple of kTurnWordsBlock (words) or kTurnInputs (fields)
+    int64_t columns;  // a multiple of kTurnWordsBlock (words) or kTurnFileWords (fields)
+    uint32_t* out;
+    int64_t out_stride;
+    const int* column_of_field;  // [8]: fields only
+};
+// Words: out[column][row] = source[row][column].
+// Fields: a source word holds 4-bit codes of eight columns, its field f that of column
+// column_of_field[f]; an output word holds eight rows, the first in its lowest bits.
+using Turn = void (*)(const TurnArgs& args);
+inline constexpr int64_t kTurnWordsBlock = 16;
+inline constexpr int64_t kTurnInputs = 64;
+inline constexpr int64_t kTurnFileWords = 8;
+
+// What the best tier that is not above `tier` does faster than code without its instructions;
+// null where it has nothing.
+PackMarlin pack_marlin(Tier tier);
+Turn turn_words(Tier tier);
+Turn turn_fields(Tier tier);
 
 // Every row of this build, best first. A row may run only where usable_tier() >= row.tier.
 std::span<const Row> rows();

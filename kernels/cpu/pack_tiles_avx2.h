@@ -6,31 +6,11 @@
 
 #include <immintrin.h>
 
+#include "cpu/dense_words_avx2.h"
 #include "cpu/pack_words.h"
 
 namespace mmoe::cpu {
 namespace {
-
-// Dense words to record words.
-template <int Bits>
-inline __m256i record_order(__m256i dense) {
-    if constexpr (Bits == 8) {  // bytes 0, 2, 1, 3
-        const __m256i order = _mm256_broadcastsi128_si256(
-            _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
-        return _mm256_shuffle_epi8(dense, order);
-    }
-    // Nibbles of one parity stand in bytes; a multiply-add by 1 and 16 joins two of them into the
-    // low byte of a half, and packing drops the zeros between: all even ones, then all odd ones.
-    const __m256i nibble = _mm256_set1_epi8(0x0F);
-    const __m256i one_and_sixteen = _mm256_set1_epi16(0x1001);
-    const __m256i even = _mm256_and_si256(dense, nibble);
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(dense, 4), nibble);
-    const __m256i joined = _mm256_packus_epi16(_mm256_maddubs_epi16(even, one_and_sixteen),
-                                               _mm256_maddubs_epi16(odd, one_and_sixteen));
-    const __m256i order = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
-    return _mm256_shuffle_epi8(joined, order);
-}
 
 // Four words of rows r and r + 4.
 inline __m256i load_row_pair(const uint32_t* row, int64_t row_words) {
@@ -55,15 +35,6 @@ inline void transpose_eight_rows(const uint32_t* dense, int64_t row_words, __m25
     tiles[1] = _mm256_unpackhi_epi64(low01, low23);
     tiles[2] = _mm256_unpacklo_epi64(high01, high23);
     tiles[3] = _mm256_unpackhi_epi64(high01, high23);
-}
-
-// Past the cache if `aligned`, which the instruction needs.
-inline void store_past_cache(__m256i* to, __m256i words, bool aligned) {
-    if (aligned) {
-        _mm256_stream_si256(to, words);
-    } else {
-        _mm256_storeu_si256(to, words);
-    }
 }
 
 // Sixteen rows of four tiles.

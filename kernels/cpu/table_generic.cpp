@@ -27,6 +27,15 @@ const Elementwise& elementwise(Tier /*tier*/) {
 PackTiles pack_tiles(Tier /*tier*/) {
     return &portable::pack_tiles;
 }
+PackMarlin pack_marlin(Tier /*tier*/) {
+    return nullptr;
+}
+Turn turn_words(Tier /*tier*/) {
+    return nullptr;
+}
+Turn turn_fields(Tier /*tier*/) {
+    return nullptr;
+}
 Tier usable_tier() {
     return Tier::kScalar;
 }

@@ -10,8 +10,15 @@ namespace {
 
 using Format = ActivationFormat;
 
-// Fixed point comes before exact fp32, which serves those who ask for it.
+// 8-bit activations and exact fp32 serve those who ask for them; the former come first, the latter
+// after 16-bit fixed point.
 constexpr Row kRows[] = {
+    {"moe_gemm.int8.int4.n64.avx512", Tier::kAvx512, Format::kInt8, 4, false, &refuse_int4,
+     &avx512::pack_int8, &avx512::multiply_int8_int4},
+    {"moe_gemm.int8.int8.n64.avx512", Tier::kAvx512, Format::kInt8, 8, false, &refuse_int8,
+     &avx512::pack_int8, &avx512::multiply_int8_int8},
+    {"moe_gemm.int8.int4.n64.avx2", Tier::kAvx2, Format::kInt8, 4, false, &refuse_int4,
+     &avx2::pack_int8, &avx2::multiply_int8_int4},
     {"moe_gemm.bf16.int4.n64.avx512bf16", Tier::kAvx512Bf16, Format::kBf16, 4, false,
      &refuse_bf16_int4, &avx512bf16::pack_bf16, &avx512bf16::multiply_bf16_int4},
     {"moe_gemm.int16.int4.n64.avx512", Tier::kAvx512, Format::kInt16, 4, false, &refuse_int4,
@@ -99,6 +106,16 @@ const Elementwise& elementwise(Tier tier) {
 
 PackTiles pack_tiles(Tier tier) {
     return tier >= Tier::kAvx2 ? &avx2::pack_tiles : &portable::pack_tiles;
+}
+
+PackMarlin pack_marlin(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::pack_marlin : nullptr;
+}
+Turn turn_words(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::turn_words : nullptr;
+}
+Turn turn_fields(Tier tier) {
+    return tier >= Tier::kAvx2 ? &avx2::turn_fields : nullptr;
 }
 
 Tier usable_tier() {

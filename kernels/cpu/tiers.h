@@ -23,23 +23,31 @@ void pack_tiles(const PackTilesArgs& args);
 namespace avx2 {
 void pack_f32(const PackArgs& args);
 void pack_int16(const PackArgs& args);
+void pack_int8(const PackArgs& args);
 void multiply_f32_int4(int tokens, const MultiplyArgs& args);
 void multiply_f32_int8(int tokens, const MultiplyArgs& args);
 void multiply_int16_int4(int tokens, const MultiplyArgs& args);
 void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
 void activate(const ActivateArgs& args);
 void combine(const CombineArgs& args);
 void store(Element type, int64_t count, const float* sums, void* out);
 void pack_tiles(const PackTilesArgs& args);
+void pack_marlin(const PackMarlinArgs& args);
+void turn_words(const TurnArgs& args);
+void turn_fields(const TurnArgs& args);
 }  // namespace avx2
 
 namespace avx512 {
 void pack_f32(const PackArgs& args);
 void pack_int16(const PackArgs& args);
+void pack_int8(const PackArgs& args);
 void multiply_f32_int4(int tokens, const MultiplyArgs& args);
 void multiply_f32_int8(int tokens, const MultiplyArgs& args);
 void multiply_int16_int4(int tokens, const MultiplyArgs& args);
 void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
+void multiply_int8_int8(int tokens, const MultiplyArgs& args);
 void activate(const ActivateArgs& args);
 void combine(const CombineArgs& args);
 void store(Element type, int64_t count, const float* sums, void* out);

@@ -17,7 +17,7 @@ namespace mmoe::cuda {
 namespace {
 
 constexpr int32_t kNarrowestTile = 8;
-constexpr int32_t kMostRows = 32;
+constexpr int32_t kMostRows = 64;  // bits of Device::distrusted_rows
 
 // All rows in one table.
 struct Table {
@@ -38,7 +38,7 @@ Element compute_type(Element hidden_type) noexcept {
 // Byte offsets of one run in the workspace. The ticket, which must survive from run to run, comes
 // first, wherever the others are.
 struct Workspace {
-    size_t ticket, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row;
+    size_t ticket, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row, chunk_rows;
     size_t hidden, intermediate, results;
     size_t total;
 };
@@ -70,7 +70,12 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     parts.tile_expert = space.take(slots / kNarrowestTile + experts, sizeof(int32_t));
     parts.row_slot = space.take(slots, sizeof(int32_t));
     parts.slot_row = space.take(slots, sizeof(int32_t));
-    parts.hidden = space.take(tokens * layer.w13.inputs, sizeof(uint16_t));
+    if (counts_chunks(slots, experts)) {
+        const int64_t chunks = (slots + kRouteChunk - 1) / kRouteChunk;
+        parts.chunk_rows = space.take(chunks * experts, sizeof(int32_t));
+    }
+    const int64_t hidden_rows = layer.ordered_inputs ? slots : tokens;
+    parts.hidden = space.take(hidden_rows * layer.w13.inputs, sizeof(uint16_t));
     parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
     parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
     parts.total = space.end();
@@ -95,7 +100,7 @@ struct Steps {
         return {at<int32_t>(parts.ticket),      at<int32_t>(parts.tile_count),
                 at<int32_t>(parts.row_begin),   at<int32_t>(parts.first_tile),
                 at<int32_t>(parts.tile_expert), at<int32_t>(parts.row_slot),
-                at<int32_t>(parts.slot_row)};
+                at<int32_t>(parts.slot_row),    at<int32_t>(parts.chunk_rows)};
     }
 };
 
@@ -103,11 +108,12 @@ struct Hidden {
     const void* rows;
     int64_t stride;
     int32_t columns;
+    int32_t slots_per_row;
 };
 
 // Hidden states are read where they are if a 16-byte copy can take them.
 bool readable_in_place(const Layer& layer, const Run& run) noexcept {
-    return run.hidden_type != Element::kF32 && layer.hidden_order == nullptr &&
+    return run.hidden_type != Element::kF32 && !layer.ordered_inputs &&
            layer.hidden_size % 8 == 0 && run.hidden_stride % 8 == 0 &&
            reinterpret_cast<uintptr_t>(run.hidden) % 16 == 0;
 }
@@ -116,21 +122,28 @@ int stage_hidden(const Steps& steps, Hidden& hidden) noexcept {
     const Run& run = steps.run;
     const Layer& layer = steps.layer;
     if (readable_in_place(layer, run)) {
-        hidden = {run.hidden, run.hidden_stride, std::min(layer.hidden_size, layer.w13.inputs)};
+        hidden = {run.hidden, run.hidden_stride, std::min(layer.hidden_size, layer.w13.inputs),
+                  run.top_k};
         return cudaSuccess;
     }
     auto* staged = steps.at<uint16_t>(steps.parts.hidden);
-    hidden = {staged, layer.w13.inputs, layer.w13.inputs};
-    return launch_stage({.hidden_type = run.hidden_type,
-                         .compute_type = compute_type(run.hidden_type),
-                         .hidden = run.hidden,
-                         .hidden_stride = run.hidden_stride,
-                         .columns = layer.hidden_size,
-                         .order = layer.hidden_order,
-                         .out = staged,
-                         .out_columns = layer.w13.inputs,
-                         .tokens = run.tokens},
-                        steps.stream);
+    hidden = {staged, layer.w13.inputs, layer.w13.inputs, layer.ordered_inputs ? 1 : run.top_k};
+    const StageArgs stage = {.hidden_type = run.hidden_type,
+                             .compute_type = compute_type(run.hidden_type),
+                             .hidden = run.hidden,
+                             .hidden_stride = run.hidden_stride,
+                             .columns = layer.hidden_size,
+                             .out = staged,
+                             .out_columns = layer.w13.inputs,
+                             .tokens = run.tokens,
+                             .token_count = run.token_count};
+    if (!layer.ordered_inputs) return launch_stage(stage, steps.stream);
+    return launch_gather({.stage = stage,
+                          .routing = steps.routing(),
+                          .expert_count = layer.expert_count,
+                          .top_k = run.top_k,
+                          .order = layer.hidden_order},
+                         steps.stream);
 }
 
 int route(const Steps& steps) noexcept {
@@ -138,7 +151,9 @@ int route(const Steps& steps) noexcept {
                          .expert_ids = steps.run.expert_ids,
                          .expert_map = steps.run.expert_map,
                          .map_size = steps.run.map_size,
-                         .slot_count = static_cast<int32_t>(steps.run.tokens * steps.run.top_k),
+                         .tokens = steps.run.tokens,
+                         .token_count = steps.run.token_count,
+                         .top_k = steps.run.top_k,
                          .expert_count = steps.layer.expert_count,
                          .slot_map = steps.layer.slot_map,
                          .first_expert = steps.layer.first_expert,
@@ -179,7 +194,7 @@ int gemm_1(const Steps& steps, const Hidden& hidden) noexcept {
                 .x = hidden.rows,
                 .x_stride = hidden.stride,
                 .x_columns = hidden.columns,
-                .x_slots_per_row = steps.run.top_k,
+                .x_slots_per_row = hidden.slots_per_row,
                 .slot_weights = layer.router_weight_on_input ? steps.run.expert_weights : nullptr,
                 .out = steps.at<uint16_t>(steps.parts.intermediate),
                 .out_stride = layer.intermediate_size});
@@ -213,15 +228,16 @@ int combine(const Steps& steps) noexcept {
                            .output = run.output,
                            .output_stride = run.output_stride,
                            .columns = steps.layer.hidden_size,
-                           .tokens = run.tokens},
+                           .tokens = run.tokens,
+                           .token_count = run.token_count},
                           steps.stream);
 }
 
 // Everything before the combine.
 int compute_slots(const Steps& steps) noexcept {
     Hidden hidden = {};
-    int status = stage_hidden(steps, hidden);
-    if (status == cudaSuccess) status = route(steps);
+    int status = route(steps);
+    if (status == cudaSuccess) status = stage_hidden(steps, hidden);
     if (status == cudaSuccess) status = gemm_1(steps, hidden);
     if (status == cudaSuccess) status = gemm_2(steps);
     return status;
@@ -258,8 +274,14 @@ std::span<const Row> rows() noexcept {
     return {table.rows, table.count};
 }
 
+const char* refuse(const Row& row, const Problem& problem) noexcept {
+    const auto index = static_cast<size_t>(&row - rows().data());
+    if ((problem.device.distrusted_rows >> index & 1) != 0) return "it failed its self-test";
+    return row.refuse(problem);
+}
+
 const char* passed_over(const Row& row, const Problem& problem) noexcept {
-    if (const char* reason = row.refuse(problem)) return reason;
+    if (const char* reason = refuse(row, problem)) return reason;
     if (problem.mean_tokens < row.least_mean_tokens) return "an expert has too few tokens";
     if (problem.mean_tokens > row.most_mean_tokens) return "its tile is too narrow";
     return nullptr;
@@ -275,10 +297,14 @@ const Row* choose(const Problem& problem) noexcept {
 Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept {
     const int64_t slots = run.tokens * run.top_k;
     const int64_t experts = std::max(layer.global_expert_count, 1);
-    Problem problem = {device, compute_type(run.hidden_type), layer.w13.bits,
-                       static_cast<int32_t>((slots + experts - 1) / experts)};
-    problem.scale_type = layer.w13.scale_type;
-    problem.strips = true;
+    Problem problem = {.device = device,
+                       .compute_type = compute_type(run.hidden_type),
+                       .bits = layer.w13.bits,
+                       .mean_tokens = static_cast<int32_t>((slots + experts - 1) / experts),
+                       .ordered_inputs = layer.ordered_inputs,
+                       .counted_tokens = run.token_count != nullptr,
+                       .scale_type = layer.w13.scale_type,
+                       .strips = true};
     for (const Matrix* matrix : {&layer.w13, &layer.w2}) {
         problem.strips &= matrix->tile_row_stride_bytes == 128 * matrix->bits;
         problem.input_step = std::gcd(problem.input_step, matrix->group_size);
@@ -299,11 +325,12 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
     if (layer.w13.inputs < layer.hidden_size || layer.w2.outputs < layer.hidden_size) {
         return "the padded hidden size is smaller than the hidden size";
     }
-    Problem widest;
-    widest.device = device;
-    widest.compute_type = compute_type(hidden_type);
-    widest.bits = layer.w13.bits;
-    widest.mean_tokens = INT32_MAX;
+    const Problem widest = {.device = device,
+                            .compute_type = compute_type(hidden_type),
+                            .bits = layer.w13.bits,
+                            .mean_tokens = INT32_MAX,
+                            .ordered_inputs = layer.ordered_inputs,
+                            .counted_tokens = true};
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
@@ -323,7 +350,8 @@ int prepare() noexcept {
             if (status != cudaSuccess) return status;
         }
     }
-    for (const void* kernel : {route_kernel(), stage_kernel(), combine_kernel()}) {
+    for (const void* kernel : {route_kernel(), route_count_kernel(), route_scatter_kernel(),
+                               stage_kernel(), gather_kernel(), combine_kernel()}) {
         cudaFuncAttributes attributes = {};  // asking loads the kernel
         const int status = cudaFuncGetAttributes(&attributes, kernel);
         if (status != cudaSuccess) return status;
@@ -331,22 +359,25 @@ int prepare() noexcept {
     return cudaSuccess;
 }
 
-int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
-              void* stream) noexcept {
+int run_layer_with(const Row& row, const Device& device, const Layer& layer, const Run& run,
+                   void* workspace, void* stream) noexcept {
     if (run.tokens == 0) return cudaSuccess;
-    const Problem problem = describe(device, layer, run);
-    const bool forced = run.row != nullptr && run.row->refuse(problem) == nullptr;
-    const Row* row = forced ? run.row : choose(problem);
-    if (row == nullptr) return cudaErrorNoKernelImageForDevice;
     const Steps steps = {device,
                          layer,
                          run,
-                         *row,
+                         row,
                          static_cast<uint8_t*>(workspace),
                          divide(layer, run.tokens, run.top_k),
                          stream};
     const int status = run.top_k != 0 ? compute_slots(steps) : cudaSuccess;
     return status == cudaSuccess ? combine(steps) : status;
+}
+
+int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
+              void* stream) noexcept {
+    const Row* row = choose(describe(device, layer, run));
+    if (row == nullptr) return cudaErrorNoKernelImageForDevice;
+    return run_layer_with(*row, device, layer, run, workspace, stream);
 }
 
 }  // namespace mmoe::cuda

@@ -18,14 +18,26 @@ struct Routing {
     int32_t* tile_expert;  // [tiles] expert of each tile
     int32_t* row_slot;     // [slots] slot of each row
     int32_t* slot_row;     // [slots] row of each slot; -1: skipped
+    int32_t* chunk_rows;   // [E, chunks] rows of each expert before a chunk of slots
 };
+
+constexpr int32_t kRouteChunk = 256;  // slots that one warp counts
+
+// Whether routing counts chunks of slots; else every block reads all of them, in one launch.
+constexpr bool counts_chunks(int64_t slots, int64_t experts) noexcept {
+    constexpr int64_t kFewSlots = 4096;
+    constexpr int64_t kMostExperts = 2048;  // counted in shared memory by every warp
+    return slots > kFewSlots && experts <= kMostExperts;
+}
 
 struct RouteArgs {
     Routing routing;
     const int32_t* expert_ids;  // [slots]
     const int32_t* expert_map;  // [map_size] or null
     int64_t map_size;
-    int32_t slot_count;
+    int64_t tokens;
+    const int32_t* token_count;  // [1] or null: `tokens`
+    int32_t top_k;
     int32_t expert_count;
     const int32_t* slot_map;  // [global_expert_count], or null: first_expert counts
     int32_t first_expert;
@@ -34,8 +46,18 @@ struct RouteArgs {
     int32_t* skipped;  // or null
 };
 
-// One block an expert. Returns a cudaError_t, as every launch here.
+// Tokens that are there: the host's number, or the device's, never more than that.
+__device__ __forceinline__ int64_t live_tokens(int64_t tokens, const int32_t* token_count) {
+    if (token_count == nullptr) return tokens;
+    const int32_t count = *token_count;
+    return count < 0 ? 0 : count < tokens ? count : tokens;
+}
+
+// Returns a cudaError_t, as every launch here.
 int launch_route(const RouteArgs& args, void* stream) noexcept;
+int launch_route_chunks(const RouteArgs& args, void* stream) noexcept;  // of many slots
 const void* route_kernel() noexcept;
+const void* route_count_kernel() noexcept;
+const void* route_scatter_kernel() noexcept;
 
 }  // namespace mmoe::cuda

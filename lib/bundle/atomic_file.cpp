@@ -26,28 +26,28 @@ Status refused(const std::string& path, const char* verb, int error) {
         .with_errno(error);
 }
 
-// Opens a file that did not exist, with the process's ordinary mode; -1 and errno if none can be.
-int create_beside(const std::string& path, std::string& temporary) {
+}  // namespace
+
+// The object is whole before the file exists: nothing can fail between the two.
+Result<AtomicFile> AtomicFile::create(const std::string& path) {
+    AtomicFile file(path);
+    TRY(file.create_temporary());
+    return file;
+}
+
+// A file that did not exist, with the process's ordinary mode.
+Status AtomicFile::create_temporary() {
     constexpr int kAttempts = 100;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
-        temporary = path + "." + std::to_string(::getpid()) + "-" +
-                    std::to_string(static_cast<uint64_t>(now) + static_cast<uint64_t>(attempt)) +
-                    ".tmp";
-        const int descriptor =
-            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor >= 0 || (errno != EEXIST && errno != EINTR)) return descriptor;
+        temporary_ = path_ + "." + std::to_string(::getpid()) + "-" +
+                     std::to_string(static_cast<uint64_t>(now) + static_cast<uint64_t>(attempt)) +
+                     ".tmp";
+        descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor_ >= 0) return {};
+        if (errno != EEXIST && errno != EINTR) break;
     }
-    return -1;
-}
-
-}  // namespace
-
-Result<AtomicFile> AtomicFile::create(const std::string& path) {
-    std::string temporary;
-    const int descriptor = create_beside(path, temporary);
-    if (descriptor < 0) return refused(path, "create", errno);
-    return AtomicFile(descriptor, std::move(temporary), path);
+    return refused(path_, "create", errno);
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
@@ -79,6 +79,7 @@ Status AtomicFile::write(std::span<const uint8_t> bytes) {
             if (errno == EINTR) continue;
             return refused(path_, "write", errno).at_offset(written_bytes_);
         }
+        if (put == 0) return refused(path_, "write", ENOSPC).at_offset(written_bytes_);
         bytes = bytes.subspan(static_cast<size_t>(put));
         written_bytes_ += static_cast<uint64_t>(put);
     }
@@ -86,12 +87,15 @@ Status AtomicFile::write(std::span<const uint8_t> bytes) {
 }
 
 Status AtomicFile::commit() {
-    if (::fsync(descriptor_) != 0) return refused(path_, "flush", errno);
+    const std::string parent = directory_of(path_);  // nothing may fail once the name is taken
+    while (::fsync(descriptor_) != 0) {
+        if (errno != EINTR) return refused(path_, "flush", errno);
+    }
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return refused(path_, "name", errno);
     ::close(std::exchange(descriptor_, -1));
     // The new name survives a crash only once its directory is on the device. A file system that
     // cannot flush a directory still has the file.
-    const int directory = ::open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory >= 0) {
         (void)::fsync(directory);
         ::close(directory);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/status.h"
 
@@ -24,8 +25,8 @@ class AtomicFile {
     Status commit();
 
   private:
-    AtomicFile(int descriptor, std::string temporary, std::string path) noexcept
-        : descriptor_(descriptor), temporary_(std::move(temporary)), path_(std::move(path)) {}
+    explicit AtomicFile(std::string path) noexcept : path_(std::move(path)) {}
+    Status create_temporary();
 
     int descriptor_ = -1;
     std::string temporary_;

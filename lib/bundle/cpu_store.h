@@ -42,6 +42,8 @@ class CpuStore final : public Store {
     [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t slot) const noexcept {
         return {slot_data(slot), static_cast<size_t>(plan_.slot_bytes())};
     }
+    // Proves that a slot which came from a file moves hidden elements that there are.
+    Status check_input_order(int64_t slot) const;
     // Zeroes a slot, padding included: what every expert starts from.
     Status clear(int64_t slot) override;
     // Runs on the CPU read the bundle's own table.

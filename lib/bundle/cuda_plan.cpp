@@ -38,8 +38,12 @@ CudaBundlePlan plan_cuda_bundle(const BundleSpec& spec, const Shard& shard) noex
     plan.slot_count = shard.slot_count;
     plan.asymmetric = spec.config.asymmetric();
     plan.bias = spec.layer.bias;
+    plan.ordered_inputs = spec.config.order == Order::kGroup;
     plan.w13 = take_matrix(plan, plan.layer.w13);
     plan.w2 = take_matrix(plan, plan.layer.w2);
+    if (plan.ordered_inputs) {
+        plan.hidden_order = take(plan, 4 * plan.layer.w13.inputs, plan.slot_count);
+    }
     plan.slot_map = take(plan, int64_t{sizeof(int32_t)}, spec.layer.expert_count);
     return plan;
 }

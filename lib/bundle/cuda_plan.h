@@ -23,11 +23,13 @@ struct CudaBundlePlan {
     MarlinLayerPlan layer;
     CudaMatrixPlan w13;
     CudaMatrixPlan w2;
-    uint64_t slot_map = 0;  // [E]
+    uint64_t slot_map = 0;      // [E]
+    uint64_t hidden_order = 0;  // [slots, w13 inputs] i32, -1 in padding; activation order only
     uint64_t total_bytes = 0;
     int64_t slot_count = 0;
     bool asymmetric = false;
     bool bias = false;
+    bool ordered_inputs = false;
 };
 
 // `spec` is supported; an absent scale type is bf16.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors become Marlin tiles in host memory, projection by projection, and are copied to their
-// place on the device.
+// Bands become Marlin tiles in host memory and are copied to their place on the device.
 #include "bundle/cuda_store.h"
 
 #include <algorithm>
@@ -8,7 +7,7 @@
 #include <vector>
 
 #include "base/checked.h"
-#include "bundle/entry_unpacker.h"
+#include "repack/slice.h"
 
 namespace mmoe {
 namespace {
@@ -74,6 +73,7 @@ cuda::Layer describe_cuda_layer(const BundleSpec& spec, const CudaBundlePlan& pl
     described.limit = layer.limit;
     described.w13 = describe(plan.w13.shape);
     described.w2 = describe(plan.w2.shape);
+    described.ordered_inputs = plan.ordered_inputs;
     return described;
 }
 
@@ -87,6 +87,7 @@ Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Conte
     store->spec_ = spec;
     store->shard_ = shard;
     store->plan_ = plan_cuda_bundle(spec, shard);
+    store->has_order_.resize(static_cast<size_t>(shard.slot_count));
     const uint64_t bytes = store->plan_.total_bytes;
     TRY(store->lease_, Budget::take(context->budget, bytes, "expert weights"));
     TRY(store->memory_,
@@ -114,17 +115,14 @@ void CudaStore::make_view() noexcept {
     layer_ = describe_cuda_layer(spec_, plan_);
     layer_.w13 = view(plan_.w13);
     layer_.w2 = view(plan_.w2);
+    if (plan_.ordered_inputs) {
+        layer_.hidden_order = reinterpret_cast<const int32_t*>(memory_.data() + plan_.hidden_order);
+    }
     layer_.slot_map = reinterpret_cast<const int32_t*>(memory_.data() + plan_.slot_map);
 }
 
 Result<CudaStore::Packed> CudaStore::pack(const StoreEntry& entry, const MarlinShape& shape) const {
     const std::shared_ptr<const Allocator>& allocator = context_->allocator;
-    const int64_t inputs = spec_.layer.inputs(entry.projection);
-    const QuantConfig& config = spec_.config;
-    const int64_t max_rows =
-        strip_rows(inputs, inputs / config.group_size_for(inputs), config.bits);
-    TRY(const std::unique_ptr<Unpacker> unpacker,
-        unpack_entry(spec_, shard_, entry, max_rows, allocator));
     Packed packed;
     TRY(const Buffer rows_first, zeroed(allocator, 4 * shape.weight_words()));
     TRY(packed.codes, zeroed(allocator, 4 * shape.weight_words()));
@@ -132,10 +130,9 @@ Result<CudaStore::Packed> CudaStore::pack(const StoreEntry& entry, const MarlinS
     TRY(packed.zero_points, zeroed(allocator, 4 * shape.zero_point_words()));
     const MarlinTensors tensors = {rows_first.as<uint32_t>(), packed.scales.as<uint8_t>(),
                                    packed.zero_points.as<uint32_t>()};
-    const bool down = entry.projection == Projection::kDown;
-    const int64_t outputs = down ? spec_.layer.hidden_size : shard_.slice.size;
-    for (int64_t row = 0; row < outputs; row += max_rows) {
-        pack_marlin(shape, unpacker->strip(row, std::min(max_rows, outputs - row)), row, tensors);
+    for (int64_t row = 0; row < entry.rows; row += entry.strip_rows) {
+        pack_marlin(shape, entry.source.strip(row, std::min(entry.strip_rows, entry.rows - row)),
+                    row, tensors);
     }
     turn_tiles(shape, rows_first.data(), packed.codes.data());
     return packed;
@@ -145,7 +142,8 @@ Status CudaStore::upload(const StoreEntry& entry, const Packed& packed) const {
     const bool down = entry.projection == Projection::kDown;
     const CudaMatrixPlan& matrix = down ? plan_.w2 : plan_.w13;
     const MarlinShape& shape = matrix.shape;
-    const int64_t first = plan_.layer.first_output(entry.projection, spec_.layer.gated());
+    const int64_t first =
+        plan_.layer.first_output(entry.projection, spec_.layer.gated()) + entry.first_row;
     const auto slot = static_cast<uint64_t>(entry.slot);
     const auto groups = static_cast<uint64_t>(shape.groups);
     const auto part = [&](uint64_t offset, int64_t slot_bytes) {  // of this slot and projection
@@ -167,9 +165,35 @@ Status CudaStore::upload(const StoreEntry& entry, const Packed& packed) const {
         packed.zero_points.data(), packed.zero_points.size_bytes() / groups, groups);
 }
 
+// Gate and up multiply the same activations: the second of them must have the first one's order.
+Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
+    if (!plan_.ordered_inputs || entry.projection == Projection::kDown) return {};
+    if (entry.first_row != 0) return {};
+    const std::span<const int32_t> moved = entry.source.strip(0, 1).order;
+    std::vector<int32_t> order(moved.begin(), moved.end());
+    for (auto k = static_cast<int64_t>(order.size()); k < spec_.layer.hidden_size; ++k) {
+        order.push_back(static_cast<int32_t>(k));
+    }
+    const auto inputs = static_cast<uint64_t>(plan_.layer.w13.inputs);
+    uint8_t* kept = memory_.data() + plan_.hidden_order +
+                    static_cast<uint64_t>(entry.slot) * inputs * sizeof(int32_t);
+    uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    if (known != 0) {
+        std::vector<int32_t> first(order.size());
+        TRY(copy_to_host(first.data(), kept, first.size() * sizeof(int32_t)));
+        return check_same_order(first, order);
+    }
+    order.resize(inputs, -1);
+    TRY(copy_to_device(kept, order.data(), order.size() * sizeof(int32_t)));
+    known = 1;
+    return {};
+}
+
 Status CudaStore::put(const StoreEntry& entry) {
     MarlinShape shape = plan_.layer.shape(entry.projection);
-    if (entry.projection != Projection::kDown) shape.outputs = plan_.layer.padded_intermediate;
+    shape.outputs = round_up(entry.rows, int64_t{layout::kMarlinBlock});
+    TRY(keep_hidden_order(entry));
     TRY(const Packed packed, pack(entry, shape));
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return upload(entry, packed);
@@ -196,7 +220,8 @@ Status CudaStore::put_bias(int64_t slot, Projection projection, std::span<const 
     return copy_to_device(to, own.data(), own.size() * sizeof(float));
 }
 
-Status CudaStore::clear(int64_t /*slot*/) {
+Status CudaStore::clear(int64_t slot) {
+    has_order_[static_cast<size_t>(slot)] = 0;
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return wait_for_device();
 }

@@ -12,6 +12,7 @@
 #include "bundle/atomic_file.h"
 #include "bundle/bundle.h"
 #include "bundle/saved_header.h"
+#include "bundle/support.h"
 #include "checkpoint/file.h"
 
 namespace mmoe {
@@ -92,6 +93,15 @@ Result<std::vector<uint64_t>> read_checksums(const File& file, const SavedHeader
     return checksums;
 }
 
+// From shapes alone, before memory is taken for them.
+Status check_shape(const File& file, const SavedHeader& header, const BundleSpec& spec) {
+    TRY(require_support(DeviceKind::kCpu, spec));
+    TRY(const Shard shard, plan_shard(spec));
+    const auto expert_bytes = static_cast<uint64_t>(plan_cpu_bundle(spec, shard).slot_bytes());
+    if (shard.slot_count == header.expert_count && expert_bytes == header.expert_bytes) return {};
+    return Status::error(Code::kBadData, "%s: its shape contradicts its sizes", file.name());
+}
+
 Status read_expert(const File& file, uint64_t offset, std::span<uint8_t> bytes,
                    const uint64_t* checksum, int64_t slot) {
     TRY(file.read_at(offset, bytes));
@@ -139,12 +149,9 @@ Result<std::shared_ptr<Bundle>> Bundle::open(std::shared_ptr<const Context> cont
     TRY(check_sizes(file, header));
     TRY(const std::vector<uint64_t> checksums, read_checksums(file, header));
     TRY(const BundleSpec spec, read_spec(header));
+    TRY(check_shape(file, header, spec));
     TRY(const std::shared_ptr<Bundle> bundle, create(std::move(context), spec));
     const CpuStore& store = *bundle->cpu_;
-    if (bundle->shard_.slot_count != header.expert_count ||
-        store.slot_bytes(0).size() != header.expert_bytes) {
-        return Status::error(Code::kBadData, "%s: its shape contradicts its sizes", file.name());
-    }
     const int64_t count = bundle->shard_.slot_count;
     const auto at_a_time = static_cast<int64_t>(bundle->context_->parallel->thread_count());
     std::vector<Status> statuses(static_cast<size_t>(at_a_time));
@@ -153,9 +160,12 @@ Result<std::shared_ptr<Bundle>> Bundle::open(std::shared_ptr<const Context> cont
         bundle->context_->parallel->run(static_cast<uint32_t>(batch), [&](uint32_t i) {
             const int64_t slot = first + i;
             const auto index = static_cast<uint64_t>(slot);
-            statuses[i] =
-                read_expert(file, header.payload_offset + index * header.expert_bytes,
-                            store.slot_bytes(slot), verify ? &checksums[index] : nullptr, slot);
+            statuses[i] = guarded([&]() -> Status {
+                TRY(read_expert(file, header.payload_offset + index * header.expert_bytes,
+                                store.slot_bytes(slot), verify ? &checksums[index] : nullptr,
+                                slot));
+                return store.check_input_order(slot);
+            });
         });
         for (int64_t i = 0; i < batch; ++i) TRY(std::move(statuses[static_cast<size_t>(i)]));
         const auto done_bytes = static_cast<uint64_t>(first + batch) * header.expert_bytes;

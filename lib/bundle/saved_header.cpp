@@ -72,6 +72,10 @@ Result<BundleSpec> read_spec(const SavedHeader& header) {
     if (Status status = validate(spec.config); !status.ok()) {
         return std::move(status).as(Code::kBadData).within("saved bundle");
     }
+    if (header.layer_experts > kMaxSavedExperts) {
+        return Status::error(Code::kLimit, "saved bundle: expected at most %u experts, got %u",
+                             kMaxSavedExperts, header.layer_experts);
+    }
     spec.layer.expert_count = header.layer_experts;
     spec.layer.hidden_size = header.hidden_size;
     spec.layer.intermediate_size = header.intermediate_size;

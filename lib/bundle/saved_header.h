@@ -23,6 +23,8 @@ inline constexpr char kSavedMagic[8] = {'M', 'M', 'O', 'E', 'B', 'N', 'D', 'L'};
 inline constexpr uint32_t kSavedVersion = 1;
 inline constexpr uint32_t kSavedCpuRecords = 1;  // layout id
 inline constexpr uint64_t kSavedAlignmentBytes = 4096;
+// Of the whole layer: a rank's file need not hold them, but its bundle has a table of them.
+inline constexpr uint32_t kMaxSavedExperts = 1U << 20;
 
 struct SavedHeader {
     char magic[8];

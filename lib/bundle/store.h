@@ -12,23 +12,24 @@
 
 namespace mmoe {
 
-// One projection of one expert, whole: the store takes its slice.
+// A band of outputs of one projection of one expert, as this rank holds them. Every output comes
+// once, bands in rising order.
 struct StoreEntry {
     int64_t slot = 0;
     Projection projection = Projection::kUp;
-    ProjectionTensors tensors;  // checked
-    // Activation order of the expert's down projection, which gate and up rows follow: the
-    // intermediate channel that comes to each place. Empty: as in the file.
-    std::span<const int32_t> channels;
+    int64_t first_row = 0;   // of the rank's outputs; a multiple of 64
+    int64_t rows = 0;        // likewise, unless they are the last
+    Unpacker& source;        // strips count from 0
+    int64_t strip_rows = 0;  // most rows of a strip: a multiple of 64
 };
 
 class Store {
   public:
     virtual ~Store() = default;
 
-    // Repacks a projection into its slot. Different slots may be written from several threads.
+    // Repacks a band into its slot. Different slots may be written from several threads.
     virtual Status put(const StoreEntry& entry) = 0;
-    // `bias`: [N] fp32, whole.
+    // `bias`: [N] fp32, whole. `channels`: as in ProjectionPlace.
     virtual Status put_bias(int64_t slot, Projection projection, std::span<const float> bias,
                             std::span<const int32_t> channels) = 0;
 

@@ -132,7 +132,7 @@ Answer check_device(const Question& q) {
     return {};
 }
 
-// CUDA kernels take 16 inputs at a step, and one order of hidden states for all experts.
+// CUDA kernels take 16 inputs at a step.
 Answer check_cuda_groups(const Question& q) {
     if (q.device != DeviceKind::kCuda || !q.config.group_size || check_group_size(q)) return {};
     Result<Shard> shard = plan_shard(q.spec);
@@ -141,21 +141,15 @@ Answer check_cuda_groups(const Question& q) {
     return Refusal{"CUDA: the group size must be a multiple of 16", "use the CPU"};
 }
 
-Answer check_cuda_order(const Question& q) {
-    if (q.device != DeviceKind::kCuda || q.config.order != Order::kGroup) return {};
-    return Refusal{"CUDA: no kernel for activation order", "use the CPU"};
-}
-
 // Every reason, in the order in which sentences name them.
 constexpr struct {
     Reason reason;
     Answer (*check)(const Question&);
 } kChecks[] = {
-    {kReasonDevice, check_device},    {kReasonBits, check_bits},
-    {kReasonShape, check_shape},      {kReasonGroupSize, check_group_size},
-    {kReasonFormat, check_format},    {kReasonActivation, check_activation},
-    {kReasonSplit, check_split},      {kReasonGroupSize, check_cuda_groups},
-    {kReasonOrder, check_cuda_order},
+    {kReasonDevice, check_device}, {kReasonBits, check_bits},
+    {kReasonShape, check_shape},   {kReasonGroupSize, check_group_size},
+    {kReasonFormat, check_format}, {kReasonActivation, check_activation},
+    {kReasonSplit, check_split},   {kReasonGroupSize, check_cuda_groups},
 };
 
 void append(std::string& text, const std::string& clause) {

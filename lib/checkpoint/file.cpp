@@ -19,10 +19,13 @@ std::string last_part(const std::string& path) {
     return printable(std::string_view(path).substr(path.find_last_of('/') + 1));
 }
 
+bool is_missing(int error) noexcept {
+    return error == ENOENT || error == ENOTDIR;
+}
+
 Status refused(const std::string& name, const char* verb, int error) {
-    const bool missing = error == ENOENT || error == ENOTDIR;
-    return Status::error(missing ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s", name.c_str(),
-                         verb, std::generic_category().message(error).c_str())
+    return Status::error(is_missing(error) ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s",
+                         name.c_str(), verb, std::generic_category().message(error).c_str())
         .with_errno(error);
 }
 
@@ -102,14 +105,13 @@ Result<std::string> File::read_text(uint64_t max_bytes) const {
     return text;
 }
 
-bool is_directory(const std::string& path) noexcept {
+Result<PathKind> look_at(const std::string& path) {
     struct stat status = {};
-    return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-bool exists(const std::string& path) noexcept {
-    struct stat status = {};
-    return ::stat(path.c_str(), &status) == 0;
+    if (::stat(path.c_str(), &status) == 0) {
+        return S_ISDIR(status.st_mode) ? PathKind::kDirectory : PathKind::kOther;
+    }
+    if (is_missing(errno)) return PathKind::kNothing;
+    return refused(last_part(path), "inspect", errno);
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {

@@ -41,8 +41,9 @@ class File {
     std::string name_;
 };
 
-[[nodiscard]] bool is_directory(const std::string& path) noexcept;
-[[nodiscard]] bool exists(const std::string& path) noexcept;
+enum class PathKind { kNothing, kDirectory, kOther };
+// A path that the system will not look at is an error, and not nothing.
+Result<PathKind> look_at(const std::string& path);
 [[nodiscard]] std::string join_path(const std::string& directory, const std::string& name);
 
 }  // namespace mmoe

@@ -82,8 +82,9 @@ void read_schemes(const JsonValue& root, const JsonValue& text, ModelConfig* con
         Status::error(Code::kBadData, "quantization_config is missing: the model is not quantised");
 }
 
-std::string config_path(const std::string& path) {
-    return is_directory(path) ? join_path(path, "config.json") : path;
+Result<std::string> config_path(const std::string& path) {
+    TRY(const PathKind kind, look_at(path));
+    return kind == PathKind::kDirectory ? join_path(path, "config.json") : path;
 }
 
 struct ActivationName {
@@ -136,7 +137,8 @@ Result<ModelConfig> parse_model_config(std::string_view json) {
 }
 
 Result<ModelConfig> load_model_config(const std::string& path) {
-    TRY(const File file, File::open(config_path(path)));
+    TRY(const std::string file_path, config_path(path));
+    TRY(const File file, File::open(file_path));
     TRY(const std::string json, file.read_text(kMaxConfigBytes));
     Result<ModelConfig> config = parse_model_config(json);
     if (!config.ok()) return std::move(config.status()).within("%s", file.name());

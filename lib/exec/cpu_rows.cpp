@@ -9,8 +9,11 @@ const char* refuse(const cpu::Row& row, const layout::CpuRecordPlan& plan, cpu::
                    Precision precision, cpu::Tier tier) {
     if (row.tier > tier) return "the context's CPU tier is lower";
     if (precision == Precision::kExact && !row.exact) return "not exact";
-    if (precision == Precision::kDefault && row.exact && row.tier != cpu::Tier::kScalar) {
+    if (precision != Precision::kExact && row.exact && row.tier != cpu::Tier::kScalar) {
         return "exact rows serve exact precision only";
+    }
+    if (precision != Precision::kInt8 && row.format == cpu::ActivationFormat::kInt8) {
+        return "8-bit activations serve int8 precision only";
     }
     return row.refuse(plan, source);
 }

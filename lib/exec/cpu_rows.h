@@ -10,7 +10,7 @@
 
 namespace mmoe {
 
-enum class Precision : int32_t { kDefault = 0, kExact = 1 };  // values of mmoe_precision
+enum class Precision : int32_t { kDefault = 0, kExact = 1, kInt8 = 2 };  // as mmoe_precision
 
 struct CpuRows {
     const cpu::Row* gate_up = nullptr;

@@ -39,9 +39,11 @@ Result<uint64_t> plan_workspace(const Context& context, const cuda::Layer& layer
         cuda::workspace_bytes(layer, options.max_tokens, static_cast<int32_t>(options.max_top_k))};
 }
 
-cuda::Run describe_run(const ExecutorOptions& options, const RunArgs& args) noexcept {
+cuda::Run describe_run(const ExecutorOptions& options, const CudaWorkspace& workspace,
+                       const RunArgs& args) noexcept {
     cuda::Run run;
     run.tokens = args.tokens;
+    run.token_count = args.token_count;
     run.top_k = static_cast<int32_t>(args.top_k);
     run.hidden_type = element(options.hidden_type);
     run.output_type = element(options.output_type);
@@ -53,6 +55,7 @@ cuda::Run describe_run(const ExecutorOptions& options, const RunArgs& args) noex
     run.map_size = args.map_size;
     run.output = args.output;
     run.output_stride = args.output_stride;
+    run.skipped = workspace.out_of_range.on_device();
     return run;
 }
 
@@ -68,11 +71,19 @@ Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle
                                             const ExecutorOptions& options) {
     TRY(const uint64_t bytes, plan_workspace(context, bundle.cuda()->layer(), options));
     CudaWorkspace workspace;
-    TRY(workspace.lease, Budget::take(context.budget, bytes, "workspace"));
-    TRY(workspace.memory,
-        DeviceBuffer::create(context.index, context.device_allocator, bytes, "workspace"));
+    workspace.size_bytes = bytes;
+    if (options.workspace != nullptr) {
+        TRY(check_given_workspace(options, bytes));
+        workspace.data = static_cast<uint8_t*>(options.workspace);
+    } else {
+        TRY(workspace.lease, Budget::take(context.budget, bytes, "workspace"));
+        TRY(workspace.memory,
+            DeviceBuffer::create(context.index, context.device_allocator, bytes, "workspace"));
+        workspace.data = workspace.memory.data();
+    }
+    TRY(workspace.out_of_range, DeviceFlag::create(context.index));
     TRY(const CudaScope scope, CudaScope::enter(context.index, nullptr));
-    TRY(fill_device(workspace.memory.data(), 0, bytes));
+    TRY(fill_device(workspace.data, 0, bytes));
     TRY(cuda_status(cuda::prepare(), "loading the kernels"));
     return workspace;
 }
@@ -83,16 +94,17 @@ Status run_cuda_layer(const Context& context, const CudaStore& store,
     const cuda::Layer& layer = store.layer();
     const uint64_t bytes =
         cuda::workspace_bytes(layer, args.tokens, static_cast<int32_t>(args.top_k));
-    if (bytes > workspace.memory.size_bytes()) {
+    if (bytes > workspace.size_bytes) {
         return Status::error(Code::kInvalidArgument,
                              "the bundle needs a workspace of %llu bytes, this executor has %llu",
                              static_cast<unsigned long long>(bytes),
-                             static_cast<unsigned long long>(workspace.memory.size_bytes()));
+                             static_cast<unsigned long long>(workspace.size_bytes));
     }
     TRY(const CudaScope scope, CudaScope::enter(context.index, stream));
-    return cuda_status(cuda::run_layer(device_of(context), layer, describe_run(options, args),
-                                       workspace.memory.data(), stream),
-                       "launch of the layer");
+    return cuda_status(
+        cuda::run_layer(device_of(context), layer, describe_run(options, workspace, args),
+                        workspace.data, stream),
+        "launch of the layer");
 }
 
 std::string explain_cuda_rows(const Context& context, const CudaStore& store,

@@ -18,7 +18,10 @@ namespace mmoe {
 
 struct CudaWorkspace {
     Budget::Lease lease;
-    DeviceBuffer memory;
+    DeviceBuffer memory;      // unless the caller gave some
+    uint8_t* data = nullptr;  // device memory
+    uint64_t size_bytes = 0;
+    DeviceFlag out_of_range;
 };
 
 Result<uint64_t> plan_cuda_workspace(const Context& context, const BundleSpec& spec,

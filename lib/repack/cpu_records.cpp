@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cpu/launch.h"
+#include "repack/scale_block.h"
 #include "unpack/scale_memory.h"
 
 namespace mmoe {
@@ -51,6 +52,7 @@ class RecordPacker {
           strip_(strip),
           groups_(plan.groups()),
           records_(records),
+          scales_(groups_),
           pack_tiles_(cpu::pack_tiles(cpu::usable_tier())),
           groups_start_on_words_(groups_ == 1 || plan.group_size % plan.inputs_per_tile() == 0) {
         if (!groups_start_on_words_) {
@@ -59,6 +61,7 @@ class RecordPacker {
     }
 
     void pack(const BlockRows& rows) {
+        scales_.read(strip_, rows.strip_row, rows.rows);
         for (int64_t group = 0; group < groups_; ++group) {
             pack_factors(rows, group, records_ + record_offset(plan_, rows.block, group));
         }
@@ -74,12 +77,9 @@ class RecordPacker {
     }
 
   private:
-    void pack_factors(const BlockRows& rows, int64_t group, uint8_t* record) const noexcept {
+    void pack_factors(const BlockRows& rows, int64_t group, uint8_t* record) const {
         const int64_t first = rows.strip_row * groups_ + group;
-        const float* scales = strip_.scales.data() + first;
-        for (int64_t row = 0; row < rows.rows; ++row) {
-            store_scale(plan_.scale_type, record, rows.first_lane + row, scales[row * groups_]);
-        }
+        store_scales(plan_.scale_type, scales_.group(group), rows.rows, record, rows.first_lane);
         if (!plan_.asymmetric) return;
         uint8_t* lanes = record + plan_.zero_point_offset_bytes() + rows.first_lane;
         for (int64_t row = 0; row < rows.rows; ++row) {
@@ -125,6 +125,7 @@ class RecordPacker {
     const Canonical& strip_;
     int64_t groups_;
     uint8_t* records_;
+    ScaleBlock scales_;  // of one block's rows
     cpu::PackTiles pack_tiles_;
     bool groups_start_on_words_;
     std::vector<uint32_t> cut_;  // one group of one block's rows

@@ -9,6 +9,9 @@
 #include <numeric>
 
 #include "base/checked.h"
+#include "cpu/launch.h"
+#include "repack/scale_block.h"
+#include "unpack/fields.h"
 #include "unpack/marlin_tile.h"
 #include "unpack/scale_memory.h"
 
@@ -47,47 +50,100 @@ void load_line(const Canonical& strip, int64_t first_row, int64_t first_word,
     to_quarters<Map>(plain, line);
 }
 
+// The outputs of one column of tiles, from row `first_row` of a strip on.
+struct TileColumn {
+    int64_t first_row;
+    uint32_t* tiles;      // tile of the first inputs
+    int64_t tile_stride;  // words, to the tile of the next inputs
+};
+
+// Words [first_word, words_per_row) of every row, those that are not there as 0.
+template <int bits, layout::MarlinTile tile>
+void pack_lines(const Canonical& strip, const TileColumn& column, int64_t first_word) {
+    using Map = MarlinTileMap<bits, tile>;
+    MarlinLine<Map> line;
+    for (int64_t word = first_word; word < strip.words_per_row(); word += Map::kRowWords) {
+        const auto in_line = static_cast<int>((word - first_word) % kLineWords);
+        if (in_line == 0) load_line<Map>(strip, column.first_row, word, line);
+        pack_tile<bits, tile>(line, in_line,
+                              column.tiles + word / Map::kRowWords * column.tile_stride);
+    }
+}
+
+// What the processor's own instructions can do; returns how many words of each row that is.
+template <int bits, layout::MarlinTile tile>
+int64_t pack_whole_chunks(const Canonical& strip, const TileColumn& column) {
+    const cpu::PackMarlin pack = cpu::pack_marlin(cpu::usable_tier());
+    const int64_t words = strip.words_per_row() / cpu::kMarlinChunkWords * cpu::kMarlinChunkWords;
+    const bool whole = strip.rows - column.first_row >= MarlinTileMap<bits, tile>::kOutputs;
+    if (pack == nullptr || words == 0 || !whole) return 0;
+    pack({bits, tile, strip.codes.data() + column.first_row * strip.words_per_row(),
+          strip.words_per_row(), words, column.tiles, column.tile_stride});
+    return words;
+}
+
 template <int bits, layout::MarlinTile tile>
 void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                   uint32_t* weight) {
     using Map = MarlinTileMap<bits, tile>;
-    const int64_t words = strip.words_per_row();
     for (int64_t row = 0; row < strip.rows; row += Map::kOutputs) {
-        const int64_t tile_column = (first_output + row) / Map::kOutputs;
-        MarlinLine<Map> line;
-        for (int64_t word = 0; word < words; word += Map::kRowWords) {
-            const auto in_line = static_cast<int>(word % kLineWords);
-            if (in_line == 0) load_line<Map>(strip, row, word, line);
-            const int64_t k_tile = word / Map::kRowWords;
-            const int64_t tile_index = k_tile * (shape.outputs / Map::kOutputs) + tile_column;
-            pack_tile<bits, tile>(line, in_line, weight + tile_index * Map::kWords);
-        }
+        const TileColumn column{row, weight + (first_output + row) / Map::kOutputs * Map::kWords,
+                                shape.outputs / Map::kOutputs * Map::kWords};
+        const int64_t packed = pack_whole_chunks<bits, tile>(strip, column);
+        pack_lines<bits, tile>(strip, column, packed);
     }
 }
 
 // `scale`: the whole matrix's.
 void pack_scales(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                  uint8_t* scale) {
-    for (int64_t group = 0; group < strip.groups(); ++group) {
-        for (int64_t row = 0; row < strip.rows; ++row) {
-            const int64_t place = layout::marlin_scale_place(row, shape.scale_order());
-            store_scale(shape.scale_type, scale, group * shape.outputs + first_output + place,
-                        strip.scale(row, group));
+    ScaleBlock block(strip.groups());
+    for (int64_t row = 0; row < strip.rows; row += kMarlinBlock) {
+        block.read(strip, row, std::min<int64_t>(kMarlinBlock, strip.rows - row));
+        for (int64_t group = 0; group < strip.groups(); ++group) {
+            float placed[kMarlinBlock];
+            for (int place = 0; place < kMarlinBlock; ++place) {
+                placed[place] =
+                    block.group(group)[layout::marlin_scale_source(place, shape.scale_order())];
+            }
+            store_scales(shape.scale_type, placed, kMarlinBlock, scale,
+                         group * shape.outputs + first_output + row);
         }
     }
 }
 
+// Of one group: `rows` zero points, `stride` apart, become the words of a block.
+template <int bits, layout::MarlinTile tile>
+void pack_zero_point_block(const uint8_t* from, int64_t stride, int64_t rows, uint32_t* words) {
+    constexpr int kFields = 32 / bits;
+    uint8_t values[kMarlinBlock] = {};
+    for (int64_t row = 0; row < rows; ++row) values[row] = from[row * stride];
+    for (int word = 0; word < kMarlinBlock / kFields; ++word) {
+        uint32_t packed = 0;
+        for (int field = 0; field < kFields; ++field) {
+            const int64_t source = layout::marlin_zero_point_source(word, field, bits, tile);
+            packed |= static_cast<uint32_t>(values[source]) << (bits * field);
+        }
+        words[word] = packed;
+    }
+}
+
 // `zero_point`: the whole matrix's.
+template <int bits, layout::MarlinTile tile>
 void pack_zero_points(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                       uint32_t* zero_point) {
-    const int fields = 32 / shape.bits;
-    for (int64_t group = 0; group < strip.groups(); ++group) {
-        uint32_t* words = zero_point + (group * shape.outputs + first_output) / fields;
-        std::fill_n(words, round_up(strip.rows, int64_t{kMarlinBlock}) / fields, 0);
-        for (int64_t row = 0; row < strip.rows; ++row) {
-            const layout::MarlinPlace place =
-                layout::marlin_zero_point_place(row, shape.bits, shape.tile);
-            words[place.word] |= strip.zero_point(row, group) << (shape.bits * place.field);
+    constexpr int kFields = 32 / bits;
+    const int64_t groups = strip.groups();
+    const std::vector<uint8_t> middle(
+        strip.zero_points.empty() ? static_cast<size_t>(strip.rows * groups) : 0,
+        static_cast<uint8_t>(middle_code(bits)));
+    const uint8_t* values = middle.empty() ? strip.zero_points.data() : middle.data();
+    for (int64_t row = 0; row < strip.rows; row += kMarlinBlock) {
+        const int64_t rows = std::min<int64_t>(kMarlinBlock, strip.rows - row);
+        for (int64_t group = 0; group < groups; ++group) {
+            pack_zero_point_block<bits, tile>(
+                values + row * groups + group, groups, rows,
+                zero_point + (group * shape.outputs + first_output + row) / kFields);
         }
     }
 }
@@ -121,9 +177,10 @@ void pack_marlin(const MarlinShape& shape, const Canonical& strip, int64_t first
     assert(tensors.weight.size() == static_cast<size_t>(shape.weight_words()));
     with_marlin_tile(shape.bits, shape.tile, [&]<int bits, layout::MarlinTile tile>() {
         pack_weights<bits, tile>(shape, strip, first_output, tensors.weight.data());
+        if (!shape.asymmetric) return;
+        pack_zero_points<bits, tile>(shape, strip, first_output, tensors.zero_point.data());
     });
     pack_scales(shape, strip, first_output, tensors.scale.data());
-    if (shape.asymmetric) pack_zero_points(shape, strip, first_output, tensors.zero_point.data());
 }
 
 void pack_marlin_bias(const MarlinShape& shape, std::span<const float> bias, int64_t first_output,

@@ -7,6 +7,7 @@
 // squares are turned four at a time, in registers, then words of one output are brought together.
 #include <algorithm>
 
+#include "cpu/launch.h"
 #include "unpack/group_rows.h"
 #include "unpack/reader.h"
 #include "unpack/transpose.h"
@@ -84,11 +85,11 @@ class AwqReader final : public Reader {
           zero_point_(static_cast<const uint32_t*>(tensors.zero_point.data)) {}
 
     void read_codes(int64_t first_row, int64_t rows, uint32_t* codes) const override {
-        if (shape_.bits == 4) {
-            read_codes_of<4>(first_row, rows, codes);
-        } else {
-            read_codes_of<8>(first_row, rows, codes);
-        }
+        if (shape_.bits == 8) return read_codes_of<8>(first_row, rows, 0, codes);
+        const Whole whole = read_whole_blocks(first_row, rows, codes);
+        const int64_t words = shape_.words_per_row();
+        if (whole.words < words) read_codes_of<4>(first_row, whole.rows, whole.words, codes);
+        read_codes_of<4>(first_row + whole.rows, rows - whole.rows, 0, codes + whole.rows * words);
     }
 
     void read_scales(int64_t first_row, int64_t rows, float* scales) const override {
@@ -100,10 +101,31 @@ class AwqReader final : public Reader {
     }
 
   private:
-    // A strip may start and end inside a word of the file; tiles are whole words, rows outside
-    // the strip are not written.
+    // Rows of a strip, and canonical words of each.
+    struct Whole {
+        int64_t rows;
+        int64_t words;
+    };
+
+    // 4 bits: what the processor's own instructions can do at the start of a strip.
+    Whole read_whole_blocks(int64_t first_row, int64_t rows, uint32_t* codes) const {
+        constexpr int kColumns[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+        static_assert(awq_field(kColumns[3], 4) == 3 && awq_field(kColumns[4], 4) == 4);
+        constexpr int64_t kRows = 8 * cpu::kTurnFileWords;
+        const cpu::Turn turn = cpu::turn_fields(cpu::usable_tier());
+        if (turn == nullptr || first_row % 8 != 0) return {0, 0};
+        const Whole whole{rows / kRows * kRows,
+                          shape_.inputs / cpu::kTurnInputs * cpu::kTurnInputs / 8};
+        if (whole.rows == 0 || whole.words == 0) return {0, 0};
+        turn({weight_ + first_row / 8, file_columns_, whole.words * 8, whole.rows / 8, codes,
+              shape_.words_per_row(), kColumns});
+        return whole;
+    }
+
+    // Canonical words from `first_word` on. A strip may start and end inside a word of the file;
+    // tiles are whole words, rows outside the strip are not written.
     template <int bits>
-    void read_codes_of(int64_t first_row, int64_t rows, uint32_t* codes) const {
+    void read_codes_of(int64_t first_row, int64_t rows, int64_t first_word, uint32_t* codes) const {
         constexpr int64_t kFields = 32 / bits;
         const int64_t words = shape_.words_per_row();
         const int64_t end_column = ceil_div(first_row + rows, kFields);
@@ -111,7 +133,7 @@ class AwqReader final : public Reader {
             const int64_t tile_row = column * kFields;  // output of the tile's first row
             const int64_t begin = std::max(first_row, tile_row);
             const int64_t end = std::min(first_row + rows, tile_row + kBlock * kFields);
-            for (int64_t word = 0; word < words; word += kBlock) {
+            for (int64_t word = first_word; word < words; word += kBlock) {
                 Tile<bits> tile;
                 fill_tile(word, column, end_column, tile);
                 const int64_t copied = std::min<int64_t>(kBlock, words - word);

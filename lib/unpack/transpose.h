@@ -60,16 +60,8 @@ void transpose_from(const Fill& fill, int64_t rows, int64_t columns, T* out, int
     }
 }
 
-// out[column][row] = source[row][column]. Lines of a column of blocks lie in pages of their own,
-// where no hardware prefetcher sees them coming.
-inline void transpose_words(const uint32_t* source, int64_t source_stride, int64_t rows,
-                            int64_t columns, uint32_t* out, int64_t out_stride) {
-    const auto fill = [=](int64_t row, int64_t column, int64_t count, uint32_t* to) {
-        const int64_t later = std::min(row + 2 * kBlock, rows - 1);
-        __builtin_prefetch(source + later * source_stride + column);
-        copy_line(source + row * source_stride + column, count, to);
-    };
-    transpose_from<uint32_t>(fill, rows, columns, out, out_stride);
-}
+// out[column][row] = source[row][column], by the processor's own instructions where it has them.
+void transpose_words(const uint32_t* source, int64_t source_stride, int64_t rows, int64_t columns,
+                     uint32_t* out, int64_t out_stride);
 
 }  // namespace mmoe

@@ -288,6 +288,11 @@ static mmoe_status call_executor_run(const struct Attempt* a) {
                              keep(a, 2, &args), NULL, a->error);
 }
 
+static mmoe_status call_executor_poll(const struct Attempt* a) {
+    mmoe_executor_findings findings = {.struct_size = sizeof findings};
+    return mmoe_executor_poll(keep(a, 0, a->tiny->executor), keep(a, 1, &findings), a->error);
+}
+
 static mmoe_status call_executor_explain(const struct Attempt* a) {
     char text[1] = "x";
     const size_t needed_bytes =
@@ -353,6 +358,7 @@ const struct NullRow kNullRows[] = {
     {"mmoe_executor_plan", call_executor_plan, "rrrrr"},
     {"mmoe_executor_create", call_executor_create, "rrrr"},
     {"mmoe_executor_run", call_executor_run, "rrro"},
+    {"mmoe_executor_poll", call_executor_poll, "rr"},
     {"mmoe_executor_explain", call_executor_explain, "ooo"},
     {"mmoe_executor_destroy", call_every_destroy, "o"},
     {"mmoe_route", call_route, "rro"},

@@ -3,6 +3,7 @@
 // unfriendly shapes; the same bits eagerly, again and in a replayed graph.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -93,6 +94,12 @@ const LayerCase kCases[] = {
     {.name = "gelu tanh", .tokens = 20, .activation = Activation::kGeluTanh},
     {.name = "relu2, not gated", .tokens = 20, .activation = Activation::kRelu2, .gated = false},
     {.name = "not gated, odd tile count", .tokens = 20, .intermediate = 192, .gated = false},
+    {.name = "not gated, limit below the up of 1, beta",
+     .tokens = 20,
+     .beta = 1.0F,
+     .limit = 0.25F,
+     .gated = false,
+     .bias = true},
     {.name = "swigluoai, clamped, biases",
      .tokens = 20,
      .alpha = 1.702F,
@@ -124,6 +131,13 @@ const LayerCase kCases[] = {
      .gated = false,
      .bias = true},
     {.name = "activation order", .tokens = 20, .hidden_order = true},
+    {.name = "activation order, H padded, some skipped",
+     .tokens = 70,
+     .hidden = 176,
+     .intermediate = 80,
+     .group = 16,
+     .hidden_order = true,
+     .routing = Routing::kSkipSome},
     {.name = "strided hidden states", .tokens = 20, .hidden_padding = 8},
     {.name = "misaligned hidden states", .tokens = 20, .hidden_padding = 3},
 };
@@ -185,6 +199,7 @@ struct Loaded {
     cuda::Run run;
     void* workspace = nullptr;
     size_t output_bytes = 0;
+    const cuda::Row* row = nullptr;  // what to run with; null: what is chosen
 
     Loaded(const LayerCase& test, const TestLayer& host) : device(current_device()) {
         layer = host.layer;
@@ -210,7 +225,10 @@ struct Loaded {
     }
     void enqueue(cudaStream_t stream) {
         check(cudaMemsetAsync(run.output, 0xFF, output_bytes, stream), "poison");
-        check(cuda::run_layer(device, layer, run, workspace, stream), "run_layer");
+        const int status = row != nullptr
+                               ? cuda::run_layer_with(*row, device, layer, run, workspace, stream)
+                               : cuda::run_layer(device, layer, run, workspace, stream);
+        check(status, "run_layer");
     }
     std::vector<uint8_t> output(cudaStream_t stream) const {
         check(cudaStreamSynchronize(stream), "synchronise");
@@ -243,8 +261,8 @@ void run_row(const LayerCase& test, const TestLayer& host, Loaded& loaded, cudaS
     loaded.enqueue(stream);
     const std::vector<uint8_t> first = loaded.output(stream);
     const double error = relative_error(test, first, host.expected);
-    print_message("%-32s %-40s %.2e\n", test.name, loaded.run.row->name, error);
-    const double tolerance = loaded.run.row->rounds_weights ? kRoundedTolerance : kTolerance;
+    print_message("%-32s %-40s %.2e\n", test.name, loaded.row->name, error);
+    const double tolerance = loaded.row->rounds_weights ? kRoundedTolerance : kTolerance;
     if (!(error <= tolerance)) fail_msg("%s: relative error %.2e", test.name, error);
     loaded.enqueue(stream);
     if (loaded.output(stream) != first) fail_msg("%s: second run differs", test.name);
@@ -266,8 +284,8 @@ void run_case(const LayerCase& test, cudaStream_t stream, int replays) {
     if (reason != nullptr) fail_msg("%s: refused: %s", test.name, reason);
     const cuda::Problem problem = cuda::describe(loaded.device, loaded.layer, loaded.run);
     for (const cuda::Row& row : cuda::rows()) {
-        if (row.refuse(problem) != nullptr || !wanted(row)) continue;
-        loaded.run.row = &row;
+        if (cuda::refuse(row, problem) != nullptr || !wanted(row)) continue;
+        loaded.row = &row;
         run_row(test, host, loaded, stream, replays);
     }
     int32_t skipped = 0;
@@ -317,6 +335,28 @@ void streams_run_side_by_side(void**) {
     for (cudaStream_t stream : streams) cudaStreamDestroy(stream);
 }
 
+// The device alone knows how many tokens there are; rows past them keep what they held.
+void token_count_is_read_on_the_device(void**) {
+    constexpr int32_t kCounts[] = {0, 1, 20, 33, 1000, -5};
+    for (const bool hidden_order : {false, true}) {
+        const LayerCase test = {
+            .name = "token count", .tokens = 33, .hidden_order = hidden_order, .hidden_padding = 3};
+        const TestLayer host = make_layer(test);
+        Loaded loaded(test, host);
+        loaded.enqueue(nullptr);
+        const std::vector<uint8_t> all = loaded.output(nullptr);
+        const size_t row_bytes = all.size() / static_cast<size_t>(test.tokens);
+        for (const int32_t count : kCounts) {
+            loaded.run.token_count = loaded.arena.upload(std::vector<int32_t>{count});
+            loaded.enqueue(nullptr);
+            const int live = std::clamp(count, 0, test.tokens);
+            std::vector<uint8_t> expected(all.size(), 0xFF);
+            std::copy_n(all.begin(), static_cast<size_t>(live) * row_bytes, expected.begin());
+            if (loaded.output(nullptr) != expected) fail_msg("%d tokens differ", count);
+        }
+    }
+}
+
 void no_tokens_is_no_work(void**) {
     const LayerCase& test = kCases[0];
     Loaded loaded(test, make_layer(test));
@@ -341,6 +381,7 @@ int main() {
         cmocka_unit_test(cases_match_the_oracle),
         cmocka_unit_test(thousand_replays_give_the_same_bits),
         cmocka_unit_test(streams_run_side_by_side),
+        cmocka_unit_test(token_count_is_read_on_the_device),
         cmocka_unit_test(no_tokens_is_no_work),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -53,7 +53,7 @@ struct TestMatrix {
 struct TestLayer {
     cuda::Layer layer;  // pointers are null
     TestMatrix w13, w2;
-    std::vector<int32_t> hidden_order;
+    std::vector<int32_t> hidden_order;  // [E, K] or empty
     std::vector<uint8_t> hidden;
     int64_t hidden_stride = 0;
     std::vector<int32_t> ids;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parity/cpu_block.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace mmoe::parity {
@@ -107,14 +109,40 @@ void BlockProblem::set_input(int token, int64_t k, float value) {
 }
 
 std::vector<double> BlockProblem::expected(int token) const {
+    const float* inputs = inputs_.data() + token * spec_.plan.inputs;
+    const std::vector<double> wide(inputs, inputs + spec_.plan.inputs);
+    return multiply(wide.data());
+}
+
+std::vector<double> BlockProblem::expected_of_fixed(int token, float limit) const {
+    const layout::CpuRecordPlan& plan = spec_.plan;
+    const float* inputs = inputs_.data() + token * plan.inputs;
+    std::vector<double> fixed(static_cast<size_t>(plan.inputs));
+    for (int64_t group = 0; group < plan.inputs; group += plan.group_size) {
+        for (int64_t first = 0; first < plan.group_size; first += cpu::kSumBlockInputs) {
+            const int64_t begin = group + first;
+            const int64_t end =
+                group + std::min(plan.group_size, first + int64_t{cpu::kSumBlockInputs});
+            float largest = 0;
+            for (int64_t k = begin; k < end; ++k) largest = std::max(largest, std::abs(inputs[k]));
+            if (largest == 0) continue;
+            for (int64_t k = begin; k < end; ++k) {
+                const float steps = std::nearbyint(inputs[k] * (limit / largest));
+                fixed[static_cast<size_t>(k)] = double{steps} * double{largest} / double{limit};
+            }
+        }
+    }
+    return multiply(fixed.data());
+}
+
+std::vector<double> BlockProblem::multiply(const double* inputs) const {
     const layout::CpuRecordPlan& plan = spec_.plan;
     std::vector<double> out(kLanes);
     for (int lane = 0; lane < kLanes; ++lane) {
         for (int64_t k = 0; k < plan.inputs; ++k) {
             out[static_cast<size_t>(lane)] +=
                 scales_[static_cast<size_t>(lane * plan.groups() + k / plan.group_size)] *
-                steps_[static_cast<size_t>(lane * plan.inputs + k)] *
-                inputs_[static_cast<size_t>(token * plan.inputs + k)];
+                steps_[static_cast<size_t>(lane * plan.inputs + k)] * inputs[k];
         }
     }
     return out;

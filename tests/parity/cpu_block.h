@@ -55,8 +55,12 @@ class BlockProblem {
     [[nodiscard]] const void* source(int token) const;            // [K]
     void set_input(int token, int64_t k, float value);            // rounded to the source's type
     [[nodiscard]] std::vector<double> expected(int token) const;  // [64]
+    // [64] of activations as fixed point holds them: multiples of 1 / limit of the largest of
+    // their sum block.
+    [[nodiscard]] std::vector<double> expected_of_fixed(int token, float limit) const;
 
   private:
+    [[nodiscard]] std::vector<double> multiply(const double* inputs) const;  // [K] -> [64]
     void make_records(std::mt19937& random);
     void make_inputs(std::mt19937& random);
 

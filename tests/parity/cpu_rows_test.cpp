@@ -67,12 +67,30 @@ constexpr BlockCase kCases[] = {
     {"no input but zeros", plan(512, 128, 4, true), Element::kBf16, Inputs::kZero},
 };
 
-// Relative error of one token that a format's rounding allows. fp32 sums of at most 128 exact
-// products, then of blocks: a few 2^-24. Fixed point: rounding is uniform in one step, 1/32767 of
-// the block's largest input; it weighs most if that outweighs the other 127, as outliers do:
-// sqrt(128) / (32767 * sqrt(12)) = 1.0e-4 in the mean, and a fifth for the luck of 64 outputs.
-double tolerance(ActivationFormat format) {
-    return format == ActivationFormat::kInt16 ? 1.2e-4 : 1e-6;
+// Relative error of one token that fp32 sums allow: of at most 128 exact products, then of blocks,
+// a few 2^-24.
+constexpr double kSumTolerance = 1e-6;
+
+// Largest integer of a fixed point format; 0: the format holds activations as they are.
+float fixed_limit(ActivationFormat format) {
+    switch (format) {
+        case ActivationFormat::kInt16:
+            return 32767;
+        case ActivationFormat::kInt8:
+            return 127;
+        default:
+            return 0;
+    }
+}
+
+// Relative error of one token that a format's rounding allows. Fixed point: rounding is uniform in
+// one step, 1/limit of the block's largest input; it weighs most if that outweighs the other 127,
+// as outliers do: sqrt(128) / (limit * sqrt(12)) in the mean, 1.0e-4 in 16 and 2.6e-2 in 8 bits,
+// and a fifth for the luck of 64 outputs, more for fewer.
+double tolerance(ActivationFormat format, int lanes) {
+    const double limit = double{fixed_limit(format)};
+    const double luck = 1 + 0.2 * std::sqrt(64.0 / lanes);
+    return limit == 0 ? kSumTolerance : luck * std::sqrt(128.0 / 12.0) / limit;
 }
 
 // The tokens of a problem packed by a row, ready to multiply.
@@ -125,6 +143,18 @@ double relative_error(const float* got, const std::vector<double>& want) {
     return norm == 0 ? std::sqrt(difference) : std::sqrt(difference / norm);
 }
 
+// Beyond the rounding of activations, which this repeats, a row is as good as fp32.
+void check_sums(const Row& row, const BlockCase& spec, const BlockProblem& problem, int token,
+                const std::vector<float>& got) {
+    const float limit = fixed_limit(row.format);
+    if (limit == 0) return;
+    const double error = relative_error(got.data(), problem.expected_of_fixed(token, limit));
+    if (!(error <= kSumTolerance)) {
+        fail_msg("%s: %s: token %d: relative error %.3g of fixed point", row.name, spec.name, token,
+                 error);
+    }
+}
+
 void check_row(const Row& row, const BlockCase& spec) {
     const BlockProblem problem(spec);
     const PackedRows packed(row, spec.plan, spec.source, problem);
@@ -132,9 +162,10 @@ void check_row(const Row& row, const BlockCase& spec) {
     for (int token = 0; token < kMaxTileTokens; ++token) {
         const std::vector<float> one = multiply(row, spec.plan, problem, packed, token, 1);
         const double error = relative_error(one.data(), problem.expected(token));
-        if (!(error <= tolerance(row.format))) {
+        if (!(error <= tolerance(row.format, spec.lanes))) {
             fail_msg("%s: %s: token %d: relative error %.3g", row.name, spec.name, token, error);
         }
+        check_sums(row, spec, problem, token, one);
         alone.insert(alone.end(), one.begin(), one.end());
     }
     for (int tokens = 2; tokens <= kMaxTileTokens; ++tokens) {

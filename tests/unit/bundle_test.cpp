@@ -190,7 +190,7 @@ void a_bad_value_changes_nothing(void**) {
     const uint16_t good = up.scale[5];
     up.scale[5] = 0x7F80;  // infinity
     expect(bundle->set(0, Projection::kUp, Role::kScale, up.view(Role::kScale)), Code::kBadData,
-           "up_proj: scale: expected finite numbers");
+           "up_proj: scale of output 1, group 2: expected a finite number");
     up.scale[5] = good;
     assert_true(bundle->set(0, Projection::kUp, Role::kScale, up.view(Role::kScale)).ok());
     expect(bundle->set(0, Projection::kUp, Role::kScale, up.view(Role::kScale)), Code::kState,

@@ -126,6 +126,7 @@ c_constants! {
     MMOE_REASON_BIAS = 1 << 9;
     MMOE_PRECISION_DEFAULT = 0;
     MMOE_PRECISION_EXACT = 1;
+    MMOE_PRECISION_INT8 = 2;
     MMOE_SCORING_SOFTMAX = 0;
     MMOE_SCORING_SIGMOID = 1;
 }
@@ -291,6 +292,10 @@ c_structs! {
         hidden_dtype: mmoe_dtype,
         output_dtype: mmoe_dtype,
         precision: mmoe_precision,
+        skip_self_test: i32,
+        reserved: u32,
+        workspace: *mut c_void,
+        workspace_bytes: u64,
     }
     struct mmoe_run_args {
         struct_size: u32,
@@ -300,6 +305,11 @@ c_structs! {
         expert_weights: mmoe_tensor,
         output: mmoe_tensor,
         expert_map: mmoe_tensor,
+        token_count: mmoe_tensor,
+    }
+    struct mmoe_executor_findings {
+        struct_size: u32,
+        ids_out_of_range: i32,
     }
     struct mmoe_route_args {
         struct_size: u32,
@@ -358,6 +368,7 @@ c_functions! {
     fn mmoe_executor_plan(context: *const mmoe_context, config: *const mmoe_quant_config, layer: *const mmoe_layer, options: *const mmoe_executor_options, plan: *mut mmoe_memory_plan, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_executor_create(context: *mut mmoe_context, bundle: *const mmoe_bundle, options: *const mmoe_executor_options, out: *mut *mut mmoe_executor, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_executor_run(executor: *mut mmoe_executor, bundle: *const mmoe_bundle, args: *const mmoe_run_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_executor_poll(executor: *mut mmoe_executor, findings: *mut mmoe_executor_findings, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_executor_explain(executor: *const mmoe_executor, bundle: *const mmoe_bundle, tokens: u32, text: *mut c_char, capacity_bytes: usize) -> usize;
     fn mmoe_executor_destroy(executor: *mut mmoe_executor);
     fn mmoe_route(context: *const mmoe_context, args: *const mmoe_route_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;

@@ -201,6 +201,8 @@ c_enum! {
         Default = MMOE_PRECISION_DEFAULT,
         /// fp32 activations and products.
         Exact = MMOE_PRECISION_EXACT,
+        /// 8-bit activations are permitted, on the CPU.
+        Int8 = MMOE_PRECISION_INT8,
     }
 }
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the AVX2 repackers share: the order of codes inside a word, and stores past the cache.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace mmoe::cpu {
+namespace {
+
+// Dense words to record words.
+template <int Bits>
+inline __m256i record_order(__m256i dense) {
+    if constexpr (Bits == 8) {  // bytes 0, 2, 1, 3
+        const __m256i order = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
+        return _mm256_shuffle_epi8(dense, order);
+    }
+    // Nibbles of one parity stand in bytes; a multiply-add by 1 and 16 joins two of them into the
+    // low byte of a half, and packing drops the zeros between: all even ones, then all odd ones.
+    const __m256i nibble = _mm256_set1_epi8(0x0F);
+    const __m256i one_and_sixteen = _mm256_set1_epi16(0x1001);
+    const __m256i even = _mm256_and_si256(dense, nibble);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(dense, 4), nibble);
+    const __m256i joined = _mm256_packus_epi16(_mm256_maddubs_epi16(even, one_and_sixteen),
+                                               _mm256_maddubs_epi16(odd, one_and_sixteen));
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
+    return _mm256_shuffle_epi8(joined, order);
+}
+
+// Past the cache if `aligned`, which the instruction needs.
+inline void store_past_cache(__m256i* to, __m256i words, bool aligned) {
+    if (aligned) {
+        _mm256_stream_si256(to, words);
+    } else {
+        _mm256_storeu_si256(to, words);
+    }
+}
+
+}  // namespace
+}  // namespace mmoe::cpu

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// turn_words() and turn_fields() with AVX2: blocks of 64 inputs by 64 outputs, a cache line or half
+// of one on either side. Blocks go along the outputs first, as the file does, and the block below
+// is fetched meanwhile.
+#pragma once
+
+#include <immintrin.h>
+
+#include "cpu/launch.h"
+
+namespace mmoe::cpu {
+namespace {
+
+inline __m256i load_words(const uint32_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+inline void store_words(__m256i words, uint32_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), words);
+}
+
+// out[column][row] = in[row][column] of 8 x 8 words.
+inline void transpose_eight(const __m256i (&in)[8], __m256i (&out)[8]) {
+    __m256i pairs[8];
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_unpacklo_epi32(in[i], in[i + 1]);
+        pairs[i + 1] = _mm256_unpackhi_epi32(in[i], in[i + 1]);
+    }
+    __m256i fours[8];  // column i, and i + 4 in the upper lane, of rows 0 to 3, then of 4 to 7
+    for (int i = 0; i < 8; i += 4) {
+        fours[i] = _mm256_unpacklo_epi64(pairs[i], pairs[i + 2]);
+        fours[i + 1] = _mm256_unpackhi_epi64(pairs[i], pairs[i + 2]);
+        fours[i + 2] = _mm256_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
+        fours[i + 3] = _mm256_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+        out[i] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x20);
+        out[i + 4] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x31);
+    }
+}
+
+inline void prefetch_lines(const uint32_t* from, int64_t stride, int count) {
+    for (int i = 0; i < count; ++i) {
+        _mm_prefetch(reinterpret_cast<const char*>(from + i * stride), _MM_HINT_T0);
+    }
+}
+
+// Sixteen rows by sixteen columns: whole lines are read and written.
+inline void turn_words_block(const TurnArgs& args, int64_t row, int64_t column) {
+    for (int64_t half = 0; half < 16; half += 8) {
+        __m256i first[8];
+        __m256i second[8];
+        for (int i = 0; i < 8; ++i) {
+            const uint32_t* from = args.source + (row + i) * args.source_stride + column + half;
+            first[i] = load_words(from);
+            second[i] = load_words(from + 8 * args.source_stride);
+        }
+        __m256i upper[8];
+        __m256i lower[8];
+        transpose_eight(first, upper);
+        transpose_eight(second, lower);
+        for (int i = 0; i < 8; ++i) {
+            uint32_t* to = args.out + (column + half + i) * args.out_stride + row;
+            store_words(upper[i], to);
+            store_words(lower[i], to + 8);
+        }
+    }
+}
+
+inline void turn_words_of(const TurnArgs& args) {
+    constexpr int kBlock = 16;
+    for (int64_t row = 0; row < args.rows; row += kBlock) {
+        const bool last = row + kBlock >= args.rows;
+        for (int64_t column = 0; column < args.columns; column += kBlock) {
+            if (!last) {
+                prefetch_lines(args.source + (row + kBlock) * args.source_stride + column,
+                               args.source_stride, kBlock);
+            }
+            turn_words_block(args, row, column);
+        }
+    }
+}
+
+// ---- Squares of fields -------------------------------------------------------------------------
+
+// One step of a transpose: in words a and b, the upper `Span` nibbles of every 2 * Span of a change
+// places with the lower ones of b.
+template <int Span>
+inline void exchange_nibbles(__m256i& a, __m256i& b) {
+    constexpr int kShift = 4 * Span;
+    constexpr int kLower = Span == 4 ? 0x0000FFFF : Span == 2 ? 0x00FF00FF : 0x0F0F0F0F;
+    const __m256i change = _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi32(a, kShift), b),
+                                            _mm256_set1_epi32(kLower));
+    b = _mm256_xor_si256(b, change);
+    a = _mm256_xor_si256(a, _mm256_slli_epi32(change, kShift));
+}
+
+// Eight squares of 8 x 8 nibbles side by side: field i of word j becomes field j of word i.
+inline void transpose_nibbles(__m256i (&words)[8]) {
+    for (int i = 0; i < 4; ++i) exchange_nibbles<4>(words[i], words[i + 4]);
+    for (int i = 0; i < 8; i += 4) {
+        exchange_nibbles<2>(words[i], words[i + 2]);
+        exchange_nibbles<2>(words[i + 1], words[i + 3]);
+    }
+    for (int i = 0; i < 8; i += 2) exchange_nibbles<1>(words[i], words[i + 1]);
+}
+
+// 64 inputs by eight file words: half a line of each of 64 outputs.
+inline void turn_fields_block(const TurnArgs& args, int64_t input, int64_t column) {
+    __m256i fields[8][8];  // [field, word of eight inputs]
+    for (int word = 0; word < 8; ++word) {
+        __m256i squares[8];
+        for (int i = 0; i < 8; ++i) {
+            squares[i] =
+                load_words(args.source + (input + 8 * word + i) * args.source_stride + column);
+        }
+        transpose_nibbles(squares);
+        for (int field = 0; field < 8; ++field) fields[field][word] = squares[field];
+    }
+    for (int field = 0; field < 8; ++field) {
+        __m256i outputs[8];
+        transpose_eight(fields[field], outputs);
+        uint32_t* to =
+            args.out + (8 * column + args.column_of_field[field]) * args.out_stride + input / 8;
+        for (int i = 0; i < 8; ++i) store_words(outputs[i], to + 8 * i * args.out_stride);
+    }
+}
+
+inline void turn_fields_of(const TurnArgs& args) {
+    constexpr int kInputs = 64;
+    constexpr int kLine = 16;  // file words
+    for (int64_t input = 0; input < args.rows; input += kInputs) {
+        const bool last = input + kInputs >= args.rows;
+        for (int64_t column = 0; column < args.columns; column += 8) {
+            if (!last && column % kLine == 0) {
+                prefetch_lines(args.source + (input + kInputs) * args.source_stride + column,
+                               args.source_stride, kInputs);
+            }
+            turn_fields_block(args, input, column);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace mmoe::cpu
