@@ -108,7 +108,8 @@ struct Problem {
     // Of both GEMMs:
     layout::ScaleType scale_type = layout::ScaleType::kBf16;
     bool strips = false;     // tiles of the same outputs follow each other
-    int32_t input_step = 0;  // a divisor of every K and of every group that is not all of K
+    int32_t input_step = 0;  // divides every K
+    int32_t group_step = 0;  // divides every group
 };
 
 struct GemmArgs;  // moe_gemm.h

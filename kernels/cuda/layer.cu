@@ -25,7 +25,9 @@ struct Table {
     size_t count = 0;
 
     Table() noexcept {
-        for (const std::span<const Row> part : {rows_prefill(), rows_bf16(), rows_f16()}) {
+        for (const std::span<const Row> part :
+             {rows_prefill_bf16_int4(), rows_prefill_bf16_int8(), rows_prefill_f16_int4(),
+              rows_prefill_f16_int8(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -307,7 +309,8 @@ Problem describe(const Device& device, const Layer& layer, const Run& run) noexc
                        .strips = true};
     for (const Matrix* matrix : {&layer.w13, &layer.w2}) {
         problem.strips &= matrix->tile_row_stride_bytes == 128 * matrix->bits;
-        problem.input_step = std::gcd(problem.input_step, matrix->group_size);
+        problem.input_step = std::gcd(problem.input_step, matrix->inputs);
+        problem.group_step = std::gcd(problem.group_step, matrix->group_size);
     }
     return problem;
 }

@@ -61,9 +61,12 @@ __device__ __forceinline__ void compute_items(const GemmArgs& args, uint32_t sha
     }
 }
 
+// Its instructions exist in code for sm_90a alone; other targets of a build get an empty kernel,
+// which the rows' capability keeps from being launched.
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     moe_prefill(const __grid_constant__ GemmArgs args) {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ __align__(1024) uint8_t memory[];
     const uint32_t shared = ptx::shared_address(memory);
     if (threadIdx.x == 0) init_barriers<Tile>(shared);
@@ -80,6 +83,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
         ptx::setmaxnreg_inc<Tile::kMultiplyRegisters>();
         compute_items<Tile>(args, shared, items);
     }
+#endif
 }
 
 }  // namespace mmoe::cuda

@@ -35,7 +35,8 @@ class HiddenLoader {
             const int64_t source = args_.x_slots_per_row != 0
                                        ? args_.routing.row_slot[row] / args_.x_slots_per_row
                                        : row;
-            ptx::st_shared_u64(sources_ + 8 * place,
+            const int even_first = place / 8 * 8 + place % 2 * 4 + place % 8 / 2;
+            ptx::st_shared_u64(sources_ + 8 * even_first,
                                reinterpret_cast<uint64_t>(static_cast<const uint16_t*>(args_.x) +
                                                           source * args_.x_stride));
         }
@@ -52,10 +53,14 @@ class HiddenLoader {
 #pragma unroll
         for (int i = 0; i < kOwnGroups; ++i) {
             if (first_row(i) >= rows_) break;
+            uint64_t sources[4];  // of rows 0, 2, 4, 6 or of rows 1, 3, 5, 7
+            const uint32_t place = sources_ + 8 * first_row(i) + threadIdx.x % 32 / 16 * 32;
+            ptx::ld_shared_128(place, sources[0], sources[1]);
+            ptx::ld_shared_128(place + 16, sources[2], sources[3]);
 #pragma unroll
             for (int pair = 0; pair < 4; ++pair) {
                 const int row = first_row(i) + 2 * pair + threadIdx.x % 32 / 16;
-                const uint64_t source = ptx::ld_shared_u64(sources_ + 8 * row);
+                const uint64_t source = sources[pair];
                 ptx::cp_async_16(unit + row * Plan::kRowBytes + (chunk % 8 ^ row % 8) * 16,
                                  reinterpret_cast<const uint8_t*>(source) + offset_bytes, bytes);
             }
@@ -69,7 +74,8 @@ class HiddenLoader {
     }
 
     const GemmArgs& args_;
-    uint32_t sources_;  // [tokens] addresses of the rows of x
+    // [tokens] addresses of the rows of x; of each eight, even ones first
+    uint32_t sources_;
     int32_t rows_;
 };
 

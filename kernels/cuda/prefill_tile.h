@@ -45,7 +45,7 @@ struct PrefillTile {
     static constexpr int kInputs = 128;  // of one stage
     static constexpr int kUnit = 64;     // inputs between two looks at barriers and groups
     static constexpr int kStages = kBits_ == 4 ? 4 : 3;
-    static constexpr int kMostGroups = 2;  // that begin in one stage
+    static constexpr int kMostGroups = 4;  // that begin in one stage
 
     // Registers a thread, after the warp groups have shared them out anew.
     static constexpr int kLoadRegisters = 56;

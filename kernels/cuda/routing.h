@@ -18,10 +18,10 @@ struct Routing {
     int32_t* tile_expert;  // [tiles] expert of each tile
     int32_t* row_slot;     // [slots] slot of each row
     int32_t* slot_row;     // [slots] row of each slot; -1: skipped
-    int32_t* chunk_rows;   // [E, chunks] rows of each expert before a chunk of slots
+    int32_t* chunk_rows;   // [chunks, E] rows of each expert before a chunk of slots
 };
 
-constexpr int32_t kRouteChunk = 256;  // slots that one warp counts
+constexpr int32_t kRouteChunk = 2048;  // slots that one block counts
 
 // Whether routing counts chunks of slots; else every block reads all of them, in one launch.
 constexpr bool counts_chunks(int64_t slots, int64_t experts) noexcept {

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows of the prefill kernel.
+// How rows of the table are made from prefill tiles. Instances are spread over sources, one a type
+// and number of bits, for they take long to compile.
+#pragma once
+
 #include "cuda/prefill.h"
 #include "cuda/rows.h"
 
 namespace mmoe::cuda {
-namespace {
 
-using Wide = PrefillShape<2, 128, 32>;
-using Narrow = PrefillShape<4, 64, 32>;
+using PrefillWide = PrefillShape<2, 128, 32>;
+using PrefillNarrow = PrefillShape<4, 64, 32>;
 
-// Below, the general rows stream weights faster.
-constexpr int32_t kLeastMeanTokens = 9;
-// Tiles of `kTokens` are meant for experts with up to this many tokens; routing is uneven.
-template <class Shape>
-constexpr int32_t kMostMeanTokens = Shape::kTokens >= 128 ? INT32_MAX : Shape::kTokens * 3 / 4;
+// Measured on an H100: with fewer tokens an expert the general rows stream weights faster, and
+// from `kWideMeanTokens` on the wide tile reads x seldom enough to make up for its narrow blocks.
+constexpr int32_t kPrefillMeanTokens = 9;
+constexpr int32_t kWideMeanTokens = 37;
 
 template <class Number, int kBits, class Shape>
 const char* refuse_prefill(const Problem& problem) {
@@ -27,17 +28,19 @@ const char* refuse_prefill(const Problem& problem) {
         return "scales must have the type that it multiplies";
     }
     if (!problem.strips) return "needs the tiles of an output next to each other";
-    if (problem.input_step % 64 != 0) return "needs groups of a multiple of 64 inputs";
+    if (problem.input_step % 64 != 0) return "inputs must be a multiple of 64";
+    if (problem.group_step % 32 != 0) return "groups must be a multiple of 32 inputs";
     return nullptr;
 }
 
 template <class Number, int kBits, class Shape>
-constexpr Row prefill_row(const char* name) noexcept {
+constexpr Row prefill_row(const char* name, int32_t least_mean_tokens,
+                          int32_t most_mean_tokens) noexcept {
     using Gated = PrefillTile<Number, kBits, Shape, true>;
     return {.name = name,
             .refuse = &refuse_prefill<Number, kBits, Shape>,
-            .least_mean_tokens = kLeastMeanTokens,
-            .most_mean_tokens = kMostMeanTokens<Shape>,
+            .least_mean_tokens = least_mean_tokens,
+            .most_mean_tokens = most_mean_tokens,
             .first_capability = 90,
             .last_capability = 90,
             .tile_tokens = Shape::kTokens,
@@ -48,20 +51,6 @@ constexpr Row prefill_row(const char* name) noexcept {
             .rounds_weights = true,
             .gated_kernel = &moe_prefill<Gated>,
             .kernel = &moe_prefill<PrefillTile<Number, kBits, Shape, false>>};
-}
-
-}  // namespace
-
-std::span<const Row> rows_prefill() noexcept {
-    static constexpr Row kRows[] = {
-        prefill_row<Bf16, 4, Narrow>("moe_gemm.bf16.int4.n512m64k128.sm90a"),
-        prefill_row<Bf16, 4, Wide>("moe_gemm.bf16.int4.n256m128k128.sm90a"),
-#ifdef PREFILL_ALL
-        prefill_row<F16, 4, Narrow>("moe_gemm.f16.int4.n512m64k128.sm90a"),
-        prefill_row<F16, 4, Wide>("moe_gemm.f16.int4.n256m128k128.sm90a"),
-#endif
-    };
-    return kRows;
 }
 
 }  // namespace mmoe::cuda
