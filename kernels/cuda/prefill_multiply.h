@@ -26,17 +26,6 @@ struct PrefillSums {
     }
 };
 
-// A lane's scales and zero points of one group as they come: pairs (row g, row g + 8) of the
-// slices, and the words that hold the zero points of one slice (8 bits: of two) of each part.
-template <class Tile>
-struct GroupWords {
-    static constexpr int kZeroSlices = Tile::kBits == 4 ? 4 : 2;  // slices of one word
-    static constexpr int kPartZeros = (Tile::kPartSlices + kZeroSlices - 1) / kZeroSlices;
-
-    uint32_t scales[Tile::kM64];
-    uint32_t zeros[Tile::kParts * kPartZeros];
-};
-
 // What a lane reads of a stage. A warp owns `kPartSlices` neighbouring slices of 16 outputs in each
 // part; they are its 16 rows of as many m64 blocks.
 template <class Tile>
@@ -44,8 +33,6 @@ class StageReader {
     using Weight = typename Tile::Weight;
     using Plan = PrefillPlan<Tile>;
     using Raw = typename Weight::Raw;
-    static constexpr int kZeroSlices = GroupWords<Tile>::kZeroSlices;
-    static constexpr int kPartZeros = GroupWords<Tile>::kPartZeros;
 
   public:
     __device__ __forceinline__ explicit StageReader(const GemmArgs& args) : args_(args) {
@@ -67,38 +54,25 @@ class StageReader {
         }
     }
 
-    // Scales and zero points of the group at `place`, as they are.
-    __device__ __forceinline__ void group_words(uint32_t place, GroupWords<Tile>& words) const {
+    // Scales and zero points of the group at `place`.
+    __device__ __forceinline__ void group(uint32_t place, ScaledGroup (&groups)[Tile::kM64]) const {
         const bool grouped = args_.matrix.scale_order == layout::MarlinScaleOrder::kGrouped;
 #pragma unroll
         for (int part = 0; part < Tile::kParts; ++part) {
             const uint32_t base =
                 place + (part * Tile::kPartStrips + strip_) * Plan::kStripGroupBytes;
-            uint32_t* scales = &words.scales[part * Tile::kPartSlices];
+            uint32_t scales[Tile::kPartSlices];
             if (grouped) {  // the pairs of neighbouring slices are neighbours
                 load_slices<Tile::kPartSlices>(base + 16 * group_row() + 4 * slice_, scales);
             } else {
+#pragma unroll
                 for (int i = 0; i < Tile::kPartSlices; ++i) scales[i] = single_pair(base, i);
             }
-            if (args_.matrix.zero_points == nullptr) continue;
 #pragma unroll
-            for (int i = 0; i < kPartZeros; ++i) {
-                const int word = Weight::zero_point_word(group_row(), slice_ + kZeroSlices * i);
-                words.zeros[part * kPartZeros + i] =
-                    ptx::ld_shared_32(base + Plan::kScaleBytes + 4 * word);
+            for (int i = 0; i < Tile::kPartSlices; ++i) {
+                groups[part * Tile::kPartSlices + i] =
+                    Weight::group(zero_pair(base + Plan::kScaleBytes, slice_ + i), scales[i]);
             }
-        }
-    }
-
-    __device__ __forceinline__ void make_groups(const GroupWords<Tile>& words,
-                                                ScaledGroup (&groups)[Tile::kM64]) const {
-        const bool symmetric = args_.matrix.zero_points == nullptr;
-#pragma unroll
-        for (int m = 0; m < Tile::kM64; ++m) {
-            const int i = m % Tile::kPartSlices;
-            const uint32_t word = words.zeros[m / Tile::kPartSlices * kPartZeros + i / kZeroSlices];
-            const uint32_t zeros = Weight::zero_point_pair(word, slice_ + i);
-            groups[m] = Weight::group(symmetric ? Weight::kSymmetric : zeros, words.scales[m]);
         }
     }
 
@@ -133,6 +107,11 @@ class StageReader {
         }
     }
 
+    __device__ __forceinline__ uint32_t zero_pair(uint32_t base, int slice) const {
+        if (args_.matrix.zero_points == nullptr) return Weight::kSymmetric;
+        const int word = Weight::zero_point_word(group_row(), slice);
+        return Weight::zero_point_pair(ptx::ld_shared_32(base + 4 * word), slice);
+    }
     // Rows g and g + 8 of a slice in the single order.
     __device__ __forceinline__ uint32_t single_pair(uint32_t base, int slice) const {
         const int n = 16 * (slice_ + slice) + group_row();
@@ -150,30 +129,61 @@ class StageReader {
     uint32_t weights_;  // byte in a stage's weights
 };
 
-// One MMA step of all m64 blocks, enqueued.
+// How many steps of 16 inputs are enqueued and converted together. Two steps hide latency better
+// than one where the registers hold their fragments beside the sums.
 template <class Tile, int kN>
-__device__ __forceinline__ void issue_step(PrefillSums<Tile, kN>& sums,
-                                           const uint32_t (&fragments)[Tile::kM64][4],
-                                           uint64_t hidden) {
+struct Batch {
+#ifndef PF_LIMIT
+    #define PF_LIMIT 192
+#endif
+    static constexpr int kSteps = Tile::kM64 * kN <= PF_LIMIT ? 2 : 1;
+    static constexpr int kCount = Tile::kUnit / 16 / kSteps;  // of one unit
+    static constexpr int kWordSets = 2 / kSteps;              // read and not yet converted
+
+    using Raw = typename Tile::Weight::Raw[kSteps][Tile::kM64];
+    using Fragments = uint32_t[kSteps][Tile::kM64][4];
+};
+
+// Enqueues a batch; `hidden` describes the x of its first step.
+template <class Tile, int kN>
+__device__ __forceinline__ void issue_batch(PrefillSums<Tile, kN>& sums,
+                                            const typename Batch<Tile, kN>::Fragments& fragments,
+                                            uint64_t hidden) {
     ptx::wgmma_fence();
 #pragma unroll
-    for (int m = 0; m < Tile::kM64; ++m) {
-        if constexpr (std::is_same_v<typename Tile::Number, Bf16>) {
-            ptx::Wgmma<kN>::bf16(sums.at[m], fragments[m], hidden);
-        } else {
-            ptx::Wgmma<kN>::f16(sums.at[m], fragments[m], hidden);
+    for (int step = 0; step < Batch<Tile, kN>::kSteps; ++step) {
+#pragma unroll
+        for (int m = 0; m < Tile::kM64; ++m) {
+            if constexpr (std::is_same_v<typename Tile::Number, Bf16>) {
+                ptx::Wgmma<kN>::bf16(sums.at[m], fragments[step][m], hidden + 2 * step);
+            } else {
+                ptx::Wgmma<kN>::f16(sums.at[m], fragments[step][m], hidden + 2 * step);
+            }
         }
     }
     ptx::wgmma_commit_group();
 }
 
-template <class Tile>
-__device__ __forceinline__ void convert_step(const typename Tile::Weight::Raw (&raw)[Tile::kM64],
-                                             const ScaledGroup (&groups)[Tile::kM64],
-                                             uint32_t (&fragments)[Tile::kM64][4]) {
+template <class Tile, int kN>
+__device__ __forceinline__ void convert_batch(const typename Batch<Tile, kN>::Raw& raw,
+                                              const ScaledGroup (&groups)[Tile::kM64],
+                                              typename Batch<Tile, kN>::Fragments& fragments) {
 #pragma unroll
-    for (int m = 0; m < Tile::kM64; ++m) {
-        Tile::Weight::convert(raw[m], groups[m], fragments[m]);
+    for (int step = 0; step < Batch<Tile, kN>::kSteps; ++step) {
+#pragma unroll
+        for (int m = 0; m < Tile::kM64; ++m) {
+            Tile::Weight::convert(raw[step][m], groups[m], fragments[step][m]);
+        }
+    }
+}
+
+// Words of batch `batch` of the unit whose weights begin at `unit_weights`.
+template <class Tile, int kN>
+__device__ __forceinline__ void read_batch(const StageReader<Tile>& reader, uint32_t unit_weights,
+                                           int batch, typename Batch<Tile, kN>::Raw& raw) {
+#pragma unroll
+    for (int step = 0; step < Batch<Tile, kN>::kSteps; ++step) {
+        reader.words(unit_weights, batch * Batch<Tile, kN>::kSteps + step, raw[step]);
     }
 }
 
@@ -183,52 +193,34 @@ __device__ __forceinline__ void wait_full(const Ring<Tile>& ring) {
     ptx::fence_proxy_async();  // rows of x came by ordinary copies, wgmma reads them
 }
 
-// What the multiplying loop carries from step to step.
+// Groups of scales and zero points, as a lane's multiplying loop meets them.
 template <class Tile>
-struct StepState {
-    typename Tile::Weight::Raw raw[2][Tile::kM64];
-    uint32_t fragments[2][Tile::kM64][4];
+struct GroupWalk {
+    static constexpr int kSteps = Tile::kFineGroups ? 2 : 4;  // between two looks
+
     ScaledGroup groups[Tile::kM64];
-    GroupWords<Tile> next_group;
-    uint32_t group_place;  // of the group under way, or of the one before the first of a stage
-    int32_t steps_left;    // of this group, the one under way included
+    uint32_t place;      // of the group under way, or of the one before the first of a stage
+    int32_t steps_left;  // of this group, the ones under way included
+
+    __device__ __forceinline__ void begin(const GemmArgs& args, const StageReader<Tile>& reader,
+                                          const Ring<Tile>& ring) {
+        place = ring.groups();
+        reader.group(place, groups);
+        steps_left = args.matrix.group_size / 16;
+    }
+    __device__ __forceinline__ void enter(const Ring<Tile>& ring) {
+        place = ring.groups() - PrefillPlan<Tile>::kGroupBytes;
+    }
+    // `last`: there is no group after this one.
+    __device__ __forceinline__ void pass(const GemmArgs& args, const StageReader<Tile>& reader,
+                                         bool last) {
+        steps_left -= kSteps;
+        if (steps_left != 0 || last) return;
+        place += PrefillPlan<Tile>::kGroupBytes;
+        reader.group(place, groups);
+        steps_left = args.matrix.group_size / 16;
+    }
 };
-
-// Step `kStep` of a unit: enqueues it and converts the step after it. Groups are whole pairs of
-// steps; their scales are read one step before they are needed.
-template <class Tile, int kN, int kStep>
-__device__ __forceinline__ void multiply_step(const GemmArgs& args, const StageReader<Tile>& reader,
-                                              uint64_t hidden, bool last, StepState<Tile>& state,
-                                              PrefillSums<Tile, kN>& sums) {
-    issue_step<Tile, kN>(sums, state.fragments[kStep % 2], hidden + 2 * kStep);
-    ptx::wgmma_wait_group<1>();  // the step before: its fragments may be rewritten
-    if (kStep % 2 == 0 && state.steps_left == 2 && !last) {
-        state.group_place += PrefillPlan<Tile>::kGroupBytes;
-        reader.group_words(state.group_place, state.next_group);
-    }
-    if (kStep % 2 == 1) {
-        state.steps_left -= 2;
-        if (state.steps_left == 0) {
-            reader.make_groups(state.next_group, state.groups);
-            state.steps_left = args.matrix.group_size / 16;
-        }
-    }
-    convert_step<Tile>(state.raw[(kStep + 1) % 2], state.groups, state.fragments[(kStep + 1) % 2]);
-}
-
-// Reads what the first steps of an item need and converts the first one.
-template <class Tile>
-__device__ __forceinline__ void begin_steps(const GemmArgs& args, const StageReader<Tile>& reader,
-                                            const Ring<Tile>& ring, StepState<Tile>& state) {
-    reader.words(ring.weights(), 0, state.raw[0]);
-    reader.words(ring.weights(), 1, state.raw[1]);
-    reader.group_words(ring.groups(), state.next_group);
-    reader.make_groups(state.next_group, state.groups);
-    convert_step<Tile>(state.raw[0], state.groups, state.fragments[0]);
-    reader.words(ring.weights(), 2, state.raw[0]);
-    state.group_place = ring.groups();
-    state.steps_left = args.matrix.group_size / 16;
-}
 
 // The stage before `ring`'s is no longer read by this warp.
 template <class Tile>
@@ -239,15 +231,26 @@ __device__ __forceinline__ void release_before(const Ring<Tile>& ring) {
 }
 
 // The whole of K for the item that begins at `ring`'s stage, which is full. Leaves the ring at the
-// stage after the last. Words are read three steps before they are multiplied.
+// stage after the last. The code of a unit is straight where it can be: the compiler then converts
+// while it enqueues.
 template <class Tile, int kN>
 __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageReader<Tile>& reader,
                                               Ring<Tile>& ring, PrefillSums<Tile, kN>& sums) {
     using Plan = PrefillPlan<Tile>;
+    using Batch = cuda::Batch<Tile, kN>;
     constexpr uint32_t kUnitTiles = Tile::kUnit / 16 * Tile::Weight::kTileBytes;
-    StepState<Tile> state;
+    constexpr int kAhead = Batch::kWordSets + 1;  // batches from being read to being multiplied
+    typename Batch::Raw raw[Batch::kWordSets];
+    typename Batch::Fragments fragments[2];
+    GroupWalk<Tile> walk;
     sums.clear();
-    begin_steps(args, reader, ring, state);
+    walk.begin(args, reader, ring);
+    read_batch<Tile, kN>(reader, ring.weights(), 0, raw[0]);
+    convert_batch<Tile, kN>(raw[0], walk.groups, fragments[0]);
+#pragma unroll
+    for (int batch = 1; batch < kAhead; ++batch) {
+        read_batch<Tile, kN>(reader, ring.weights(), batch, raw[batch % Batch::kWordSets]);
+    }
     const int32_t units = args.matrix.inputs / Tile::kUnit;
     for (int32_t unit = 0; unit < units; ++unit) {
         const bool second = unit % 2 != 0;  // of its stage
@@ -255,26 +258,30 @@ __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageR
         const uint32_t weights = ring.weights() + (second ? kUnitTiles : 0);
         const uint64_t hidden =
             ptx::wgmma_descriptor(ring.hidden() + (second ? Plan::kUnitBytes : 0));
-
-        multiply_step<Tile, kN, 0>(args, reader, hidden, false, state, sums);
-        if (!second && unit != 0) release_before(ring);  // its last step is done
-        reader.words(weights, 3, state.raw[1]);
-
-        multiply_step<Tile, kN, 1>(args, reader, hidden, false, state, sums);
-        if (second || last) {
-            ring.advance();
-            if (!last) wait_full(ring);
-            state.group_place = ring.groups() - Plan::kGroupBytes;
+        uint32_t next = last ? weights : weights + kUnitTiles;  // past K, words are not used
+#pragma unroll
+        for (int batch = 0; batch < Batch::kCount; ++batch) {
+            issue_batch<Tile, kN>(sums, fragments[batch % 2], hidden + 2 * Batch::kSteps * batch);
+            ptx::wgmma_wait_group<1>();  // the batch before: its fragments may be rewritten
+            if (batch == 0 && !second && unit != 0) release_before(ring);
+            const bool end = batch + 1 == Batch::kCount;
+            if (end || (Tile::kFineGroups && 2 * (batch + 1) == Batch::kCount)) {
+                walk.pass(args, reader, end && last);
+            }
+            const int set = (batch + 1) % Batch::kWordSets;
+            convert_batch<Tile, kN>(raw[set], walk.groups, fragments[(batch + 1) % 2]);
+            if (batch + kAhead == Batch::kCount && (second || last)) {
+                ring.advance();
+                if (!last) {
+                    wait_full(ring);
+                    next = ring.weights();
+                }
+                walk.enter(ring);
+            }
+            const int ahead = batch + kAhead;
+            read_batch<Tile, kN>(reader, ahead < Batch::kCount ? weights : next,
+                                 ahead % Batch::kCount, raw[set]);
         }
-        // Past the end of K words are read once more, and not used.
-        const uint32_t next = last ? weights : second ? ring.weights() : weights + kUnitTiles;
-        reader.words(next, 0, state.raw[0]);
-
-        multiply_step<Tile, kN, 2>(args, reader, hidden, last, state, sums);
-        reader.words(next, 1, state.raw[1]);
-
-        multiply_step<Tile, kN, 3>(args, reader, hidden, last, state, sums);
-        reader.words(next, 2, state.raw[0]);
     }
     ptx::wgmma_wait_group<0>();
     release_before(ring);

@@ -8,8 +8,8 @@
 
 namespace mmoe::cuda {
 
-using PrefillWide = PrefillShape<2, 128, 32>;
-using PrefillNarrow = PrefillShape<4, 64, 32>;
+using PrefillWide = PrefillShape<2, 128, PF_STEP, false>;
+using PrefillNarrow = PrefillShape<4, 64, 32, false>;
 
 // Measured on an H100: with fewer tokens an expert the general rows stream weights faster, and
 // from `kWideMeanTokens` on the wide tile reads x seldom enough to make up for its narrow blocks.
