@@ -170,13 +170,15 @@ enum {
 
 /** The highest instruction set that the CPU backend may use. */
 typedef int32_t mmoe_cpu_tier;
-/** Values of #mmoe_cpu_tier, in rising order. */
+/** Values of #mmoe_cpu_tier. A processor may have several branches of this tree. */
 enum {
-    MMOE_CPU_TIER_BEST = 0,       /**< Everything that processor and system offer. */
-    MMOE_CPU_TIER_SCALAR = 1,     /**< No vector code of our own. */
-    MMOE_CPU_TIER_AVX2 = 2,       /**< AVX2, FMA and F16C. */
-    MMOE_CPU_TIER_AVX512 = 3,     /**< AVX-512 F, BW, DQ, VL and VNNI. */
-    MMOE_CPU_TIER_AVX512_BF16 = 4 /**< The same with AVX512-BF16. */
+    MMOE_CPU_TIER_BEST = 0,        /**< Everything that processor and system offer. */
+    MMOE_CPU_TIER_SCALAR = 1,      /**< No vector code of our own. */
+    MMOE_CPU_TIER_AVX2 = 2,        /**< AVX2, FMA and F16C. */
+    MMOE_CPU_TIER_AVX512 = 3,      /**< AVX2 with AVX-512 F, BW, DQ, VL and VNNI. */
+    MMOE_CPU_TIER_AVX512_BF16 = 4, /**< AVX512 with AVX512-BF16. */
+    MMOE_CPU_TIER_AVX_VNNI = 5,    /**< AVX2 with AVX-VNNI. */
+    MMOE_CPU_TIER_AMX_BF16 = 6     /**< AVX512_BF16 with AMX-BF16, for experts of several tokens. */
 };
 
 /** Nonlinearity between the two GEMMs. With `a` the gate (or the only) projection and `u` the
@@ -326,7 +328,8 @@ typedef void (*mmoe_parallel_for_fn)(void* user, uint32_t task_count, mmoe_task_
 /** Options of mmoe_context_create(). */
 typedef struct mmoe_context_options {
     uint32_t struct_size;              /**< `sizeof(mmoe_context_options)`. */
-    mmoe_device_kind device_kind;      /**< 0: the CPU. */
+    mmoe_device_kind device_kind;      /**< 0: CUDA if the device can be used, else the CPU; see
+                                            mmoe_context_info(). */
     int32_t device_index;              /**< CUDA ordinal; 0 on the CPU. */
     uint32_t thread_count;             /**< CPU threads of one run, the caller's among them; 0: one
                                             a hardware thread that the process may use. */
@@ -361,6 +364,19 @@ typedef struct mmoe_context_options {
  */
 MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_context** out,
                                          mmoe_error* error);
+
+/**
+ * Describes the device of a context: where tensors of a run must lie.
+ *
+ * @param context      The context asked.
+ * @param description  Filled as far as its `struct_size` reaches, as by mmoe_device_info().
+ * @param error        NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `context` or `description` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `description->struct_size` is too small.
+ * @retval MMOE_ERR_DEVICE        CUDA: the device no longer answers.
+ */
+MMOE_API mmoe_status mmoe_context_info(const mmoe_context* context,
+                                       mmoe_device_description* description, mmoe_error* error);
 
 /** Drops the caller's reference. @param context  NULL, or a context. */
 MMOE_API void mmoe_context_destroy(mmoe_context* context);
@@ -704,11 +720,19 @@ enum {
 
 /** Answer of mmoe_support_query(). */
 typedef struct mmoe_support {
-    uint32_t struct_size; /**< Set by the caller before the call. */
-    int32_t supported;    /**< 1: a bundle can be made and run. 0: see `reasons`. */
-    uint64_t reasons;     /**< `MMOE_REASON_*` bits; 0 if supported. */
-    char sentence[248];   /**< Why not, for every reason; empty if supported. */
-    char remedy[248];     /**< The smallest change that helps; empty if supported or none. */
+    uint32_t struct_size;       /**< Set by the caller before the call. */
+    int32_t supported;          /**< 1: a bundle can be made and run. 0: see `reasons`. */
+    uint64_t reasons;           /**< `MMOE_REASON_*` bits; 0 if supported. */
+    char sentence[248];         /**< Why not, for every reason; empty if supported. */
+    char remedy[248];           /**< The smallest change that helps; empty if supported or none. */
+    uint32_t most_tensor_ranks; /**< Tensor ranks, not above those asked about, that work;
+                                     0 where the layer itself cannot run. */
+    uint32_t local_intermediate_size;  /**< Intermediate channels of this rank; 0 if it is not
+                                            supported, as the members below. */
+    uint32_t padded_intermediate_size; /**< The same as kept on the device. */
+    uint32_t local_group_size;         /**< Of these channels, those that share a scale of the
+                                            down projection: less than g where groups straddle
+                                            ranks, and their scales are repeated. */
 } mmoe_support;
 
 /**
@@ -1010,18 +1034,20 @@ MMOE_API void mmoe_load_destroy(mmoe_load* load);
 
 /**
  * Writes a sealed bundle to one file: whole under its name, or not at all. The file has a
- * version, a layout and checksums; opening it is one copy.
+ * version, a layout and checksums; opening it on the same kind of device is one copy. A bundle on
+ * a CUDA device is copied back expert by expert.
  *
  * @param bundle  Unchanged.
  * @param path    UTF-8; an existing file is replaced.
  * @param error   NULL, or filled on failure; no part of a file is left behind.
  * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
  * @retval MMOE_ERR_STATE          The bundle is not sealed.
- * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts, or is on a CUDA device.
+ * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts.
  * @retval MMOE_ERR_BUSY           The bundle is being changed.
  * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
  * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
- * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header ran out.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header, or for one expert, ran out.
+ * @retval MMOE_ERR_DEVICE         Copying from the device failed.
  */
 MMOE_API mmoe_status mmoe_bundle_save(const mmoe_bundle* bundle, const char* path,
                                       mmoe_error* error);
@@ -1035,7 +1061,8 @@ typedef struct mmoe_bundle_open_options {
 } mmoe_bundle_open_options;
 
 /**
- * Opens what mmoe_bundle_save() wrote.
+ * Opens what mmoe_bundle_save() wrote, on whichever kind of device: a file of the other kind is
+ * repacked, to the very bytes that loading the checkpoint would have given.
  *
  * @param context  Device to load for; kept alive by the bundle.
  * @param path     UTF-8.
@@ -1050,10 +1077,12 @@ typedef struct mmoe_bundle_open_options {
  * @retval MMOE_ERR_BAD_DATA       It is not a saved bundle, or contradicts itself.
  * @retval MMOE_ERR_CHECKSUM       Its bytes are not those that were written.
  * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it (load the checkpoint again),
- * or the context is on a CUDA device.
+ *                                 or the layer does not run on the context's device.
  * @retval MMOE_ERR_CANCELLED      The progress callback returned non-zero.
- * @retval MMOE_ERR_OUT_OF_MEMORY  The weights do not fit on the host.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  The weights, or scratch for them, do not fit on the host.
+ * @retval MMOE_ERR_DEVICE_MEMORY  The weights do not fit on the device.
  * @retval MMOE_ERR_MEMORY_BUDGET  The context's budget is too small.
+ * @retval MMOE_ERR_DEVICE         Copying to the device failed.
  */
 MMOE_API mmoe_status mmoe_bundle_open(mmoe_context* context, const char* path,
                                       const mmoe_bundle_open_options* options, mmoe_bundle** out,
@@ -1108,8 +1137,8 @@ typedef struct mmoe_executor_options {
                                    executor is made. */
     uint32_t reserved;        /**< Must be 0. */
     void* workspace;          /**< Memory of the context's device, aligned to 256 bytes, to be kept
-                                   while the executor lives; it then allocates none. NULL: it
-                                   allocates its own. */
+                                   while the executor lives; it then keeps none of its own.
+                                   NULL: it allocates one. */
     uint64_t workspace_bytes; /**< Of `workspace`; mmoe_executor_plan()'s `resident_bytes`. */
 } mmoe_executor_options;
 
@@ -1300,6 +1329,152 @@ typedef struct mmoe_route_args {
  */
 MMOE_API mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,
                                 void* stream, mmoe_error* error);
+
+/* ---- Marlin layouts: repacking on host memory ---------------------------------------------- */
+
+/** What the GEMM of a Marlin matrix multiplies with; it decides tiles and orders. */
+typedef int32_t mmoe_marlin_activation;
+/** Values of #mmoe_marlin_activation. */
+enum {
+    MMOE_MARLIN_16_BIT = 0, /**< f16 or bf16: tiles of 16 inputs by 64 outputs. Scales of several
+                                 groups in the grouped order, one scale a channel in the single
+                                 order; fields of zero points interleaved as those of codes. */
+    MMOE_MARLIN_8_BIT = 1   /**< int8 or fp8: tiles of 32 inputs by 32 outputs. Scales in the single
+                                 order; fields of zero points in plain order. No value is changed:
+                                 what a kernel wants beside that (scales as integers, codes for fp8)
+                                 is the caller's. */
+};
+
+/**
+ * One GEMM operand of every expert in the Marlin layout, and the projection that fills it or a
+ * part of it. An options structure.
+ *
+ * In a gated layer the operand of the first GEMM, w13, has gate and up side by side: with I padded
+ * to P, `padded_outputs` is 2 P, gate has `first_output` 0 and up P, and each is a call of its own.
+ */
+typedef struct mmoe_marlin_matrix {
+    uint32_t struct_size;  /**< `sizeof(mmoe_marlin_matrix)`. */
+    uint32_t expert_count; /**< Required: E. */
+    int64_t inputs;        /**< Required: K of the projection, the true K of this GEMM on this rank
+                                (w13: H, w2: the local I). */
+    int64_t outputs;       /**< Required: N of the projection. */
+    int64_t padded_inputs; /**< K of the matrix: a multiple of 16 (8-bit activations: 32) and of the
+                                group size; 0: `inputs`. */
+    int64_t padded_outputs; /**< N of the matrix: a multiple of 64; 0: `outputs`. */
+    int64_t first_output;   /**< Where the projection's outputs begin in it: a multiple of 64. */
+    mmoe_marlin_activation activation; /**< 0: 16 bits. */
+    uint32_t reserved;                 /**< Must be 0. */
+} mmoe_marlin_matrix;
+
+/** Both sides of one role of a matrix. Filled by mmoe_marlin_describe(). */
+typedef struct mmoe_marlin_description {
+    uint32_t struct_size;  /**< Set by the caller before the call. */
+    uint32_t reserved;     /**< 0. */
+    mmoe_tensor file;      /**< As the quantiser packs it, `data` NULL. */
+    mmoe_tensor marlin;    /**< As Marlin kernels read it, `data` NULL. */
+    uint64_t file_bytes;   /**< Size of `file` with that element type. */
+    uint64_t marlin_bytes; /**< Size of `marlin` with that element type. */
+} mmoe_marlin_description;
+
+/**
+ * Computes shapes and bytes of one role of a matrix. With N, K and G = K / g of the file and
+ * N', K' and G' of the padded matrix, b bits:
+ *
+ *     role         file, as #mmoe_format says           marlin
+ *     weight       [E, ...] i32                         [E, K'/16, N'*b/2] i32
+ *     scale        [E, N, G] or [E, G, N]               [E, G', N']
+ *     zero point   [E, ...] i32 (i8: the config says)   [E, G', N'*b/32] i32
+ *     group index  [E, K] i32: group of each input      [E, K] i32: input at each place
+ *     bias         [E, N]                               [E, N']
+ *
+ * Scales and biases are f32, f16 or bf16 on either side; where the types differ they are rounded to
+ * nearest even. A config's `scale_dtype` binds the scales of the file and is proposed for both
+ * sides; without it any type will do, and bf16 is proposed.
+ *
+ * @param config       How the file is packed; not the Marlin format.
+ * @param matrix       The matrix.
+ * @param role         Any role that config and layout have.
+ * @param description  Filled as far as its `struct_size` reaches.
+ * @param error        NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `config`, `matrix` or `description` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  A member or `role` is out of range, or the projection does not
+ *                                    fit into the matrix.
+ * @retval MMOE_ERR_UNSUPPORTED       A size is not a multiple of its unit; zero points of a
+ *                                    symmetric config; a group index without activation order.
+ */
+MMOE_API mmoe_status mmoe_marlin_describe(const mmoe_quant_config* config,
+                                          const mmoe_marlin_matrix* matrix, mmoe_role role,
+                                          mmoe_marlin_description* description, mmoe_error* error);
+
+/** Operands of mmoe_marlin_pack() and mmoe_marlin_unpack(). */
+typedef struct mmoe_marlin_args {
+    uint32_t struct_size; /**< `sizeof(mmoe_marlin_args)`. */
+    mmoe_role role;       /**< Required: what the tensors are to the matrix. */
+    mmoe_tensor file;     /**< All experts as the quantiser packs them; host memory, contiguous. */
+    mmoe_tensor marlin;   /**< All experts as Marlin kernels read them; host memory, contiguous;
+                               apart from `file`. */
+    mmoe_tensor group_index; /**< `[E, K]`, i32, the file's: required for the weights of a config
+                                  with activation order, else absent. */
+} mmoe_marlin_args;
+
+/**
+ * Packs one role of a projection of every expert into a Marlin matrix, byte for byte as vLLM lays
+ * it out: weights, scales, zero points, the order of inputs, biases. It takes
+ * compressed-tensors, GPTQ (both versions) and AWQ packing; for zero points it is what
+ * `moe_packed_to_marlin_zero_points` and `moe_awq_to_marlin_zero_points` do there. Where a word or
+ * a scale goes is told by `docs/layouts.md`, the formulas stand in `kernels/layout/marlin.h`.
+ *
+ * Written are the blocks of 64 outputs from `first_output` on that the projection's outputs touch,
+ * padding included, as zeros. Other blocks are left alone. Equal inputs give equal bytes on every
+ * machine and at any number of threads.
+ *
+ * @param context  Supplies allocator and threads: experts, and parts of large ones, are packed side
+ *                 by side by its `parallel_for`. NULL: the calling thread and operator new.
+ * @param config   How `args->file` is packed.
+ * @param matrix   The matrix.
+ * @param args     Tensors of the shapes that mmoe_marlin_describe() says. `file` and `group_index`
+ *                 are read, `marlin` is written. No reference is kept.
+ * @param error    NULL, or filled on failure. Up to #MMOE_ERR_BAD_DATA nothing has been written.
+ * @retval MMOE_ERR_NULL_POINTER      `config`, `matrix`, `args` or a tensor's data is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  As mmoe_marlin_describe(); a tensor is not aligned to its
+ *                                    element; `group_index` is there where it has no meaning.
+ * @retval MMOE_ERR_UNSUPPORTED       As mmoe_marlin_describe(); a group index has unequal groups.
+ * @retval MMOE_ERR_SHAPE             The text says the expected and the given shape.
+ * @retval MMOE_ERR_DTYPE             The text says the expected and the given type.
+ * @retval MMOE_ERR_BAD_DATA          The text names the expert: a scale is not finite, a zero point
+ *                                    is out of range, or an input has no group.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for scratch ran out.
+ */
+MMOE_API mmoe_status mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config,
+                                      const mmoe_marlin_matrix* matrix,
+                                      const mmoe_marlin_args* args, mmoe_error* error);
+
+/**
+ * Inverse of mmoe_marlin_pack(), also for matrices that other programs packed: writes all of
+ * `args->file` from the projection's part of `args->marlin`. Padding is not looked at.
+ *
+ * @param context  As mmoe_marlin_pack().
+ * @param config   How `args->file` is to be packed.
+ * @param matrix   The matrix.
+ * @param args     Tensors of the shapes that mmoe_marlin_describe() says. `marlin` and
+ *                 `group_index` are read, `file` is written. No reference is kept.
+ * @param error    NULL, or filled on failure; the file's contents are then undefined.
+ * @retval MMOE_ERR_NULL_POINTER      As mmoe_marlin_pack().
+ * @retval MMOE_ERR_STRUCT_SIZE       As mmoe_marlin_pack().
+ * @retval MMOE_ERR_INVALID_ARGUMENT  As mmoe_marlin_pack().
+ * @retval MMOE_ERR_UNSUPPORTED       As mmoe_marlin_pack().
+ * @retval MMOE_ERR_SHAPE             As mmoe_marlin_pack().
+ * @retval MMOE_ERR_DTYPE             As mmoe_marlin_pack().
+ * @retval MMOE_ERR_BAD_DATA          An order of inputs is no permutation, an input has no group,
+ *                                    or a zero point is 0 for #MMOE_ZERO_POINT_MINUS_ONE.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for scratch ran out.
+ */
+MMOE_API mmoe_status mmoe_marlin_unpack(const mmoe_context* context,
+                                        const mmoe_quant_config* config,
+                                        const mmoe_marlin_matrix* matrix,
+                                        const mmoe_marlin_args* args, mmoe_error* error);
 
 #ifdef __cplusplus
 }

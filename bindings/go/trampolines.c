@@ -11,6 +11,7 @@ static __typeof__(&mmoe_status_name) at_mmoe_status_name;
 static __typeof__(&mmoe_device_count) at_mmoe_device_count;
 static __typeof__(&mmoe_device_info) at_mmoe_device_info;
 static __typeof__(&mmoe_context_create) at_mmoe_context_create;
+static __typeof__(&mmoe_context_info) at_mmoe_context_info;
 static __typeof__(&mmoe_context_destroy) at_mmoe_context_destroy;
 static __typeof__(&mmoe_quant_config_create) at_mmoe_quant_config_create;
 static __typeof__(&mmoe_quant_config_load) at_mmoe_quant_config_load;
@@ -50,6 +51,9 @@ static __typeof__(&mmoe_executor_poll) at_mmoe_executor_poll;
 static __typeof__(&mmoe_executor_explain) at_mmoe_executor_explain;
 static __typeof__(&mmoe_executor_destroy) at_mmoe_executor_destroy;
 static __typeof__(&mmoe_route) at_mmoe_route;
+static __typeof__(&mmoe_marlin_describe) at_mmoe_marlin_describe;
+static __typeof__(&mmoe_marlin_pack) at_mmoe_marlin_pack;
+static __typeof__(&mmoe_marlin_unpack) at_mmoe_marlin_unpack;
 
 const char *marlin_moe_go_resolve(void *library) {
     *(void **)&at_mmoe_version = dlsym(library, "mmoe_version");
@@ -66,6 +70,8 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_device_info == NULL) return "mmoe_device_info";
     *(void **)&at_mmoe_context_create = dlsym(library, "mmoe_context_create");
     if (at_mmoe_context_create == NULL) return "mmoe_context_create";
+    *(void **)&at_mmoe_context_info = dlsym(library, "mmoe_context_info");
+    if (at_mmoe_context_info == NULL) return "mmoe_context_info";
     *(void **)&at_mmoe_context_destroy = dlsym(library, "mmoe_context_destroy");
     if (at_mmoe_context_destroy == NULL) return "mmoe_context_destroy";
     *(void **)&at_mmoe_quant_config_create = dlsym(library, "mmoe_quant_config_create");
@@ -144,6 +150,12 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_executor_destroy == NULL) return "mmoe_executor_destroy";
     *(void **)&at_mmoe_route = dlsym(library, "mmoe_route");
     if (at_mmoe_route == NULL) return "mmoe_route";
+    *(void **)&at_mmoe_marlin_describe = dlsym(library, "mmoe_marlin_describe");
+    if (at_mmoe_marlin_describe == NULL) return "mmoe_marlin_describe";
+    *(void **)&at_mmoe_marlin_pack = dlsym(library, "mmoe_marlin_pack");
+    if (at_mmoe_marlin_pack == NULL) return "mmoe_marlin_pack";
+    *(void **)&at_mmoe_marlin_unpack = dlsym(library, "mmoe_marlin_unpack");
+    if (at_mmoe_marlin_unpack == NULL) return "mmoe_marlin_unpack";
     return NULL;
 }
 
@@ -173,6 +185,10 @@ mmoe_status go_mmoe_device_info(mmoe_device_kind kind, uint32_t index, mmoe_devi
 
 mmoe_status go_mmoe_context_create(const mmoe_context_options* options, mmoe_context** out, mmoe_error* error) {
     return at_mmoe_context_create(options, out, error);
+}
+
+mmoe_status go_mmoe_context_info(const mmoe_context* context, mmoe_device_description* description, mmoe_error* error) {
+    return at_mmoe_context_info(context, description, error);
 }
 
 void go_mmoe_context_destroy(mmoe_context* context) {
@@ -329,4 +345,16 @@ void go_mmoe_executor_destroy(mmoe_executor* executor) {
 
 mmoe_status go_mmoe_route(const mmoe_context* context, const mmoe_route_args* args, void* stream, mmoe_error* error) {
     return at_mmoe_route(context, args, stream, error);
+}
+
+mmoe_status go_mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, mmoe_role role, mmoe_marlin_description* description, mmoe_error* error) {
+    return at_mmoe_marlin_describe(config, matrix, role, description, error);
+}
+
+mmoe_status go_mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error) {
+    return at_mmoe_marlin_pack(context, config, matrix, args, error);
+}
+
+mmoe_status go_mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error) {
+    return at_mmoe_marlin_unpack(context, config, matrix, args, error);
 }

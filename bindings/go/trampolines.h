@@ -18,6 +18,7 @@ const char* go_mmoe_status_name(mmoe_status status);
 mmoe_status go_mmoe_device_count(mmoe_device_kind kind, uint32_t* count, mmoe_error* error);
 mmoe_status go_mmoe_device_info(mmoe_device_kind kind, uint32_t index, mmoe_device_description* description, mmoe_error* error);
 mmoe_status go_mmoe_context_create(const mmoe_context_options* options, mmoe_context** out, mmoe_error* error);
+mmoe_status go_mmoe_context_info(const mmoe_context* context, mmoe_device_description* description, mmoe_error* error);
 void go_mmoe_context_destroy(mmoe_context* context);
 mmoe_status go_mmoe_quant_config_create(const mmoe_quant_fields* fields, mmoe_quant_config** out, mmoe_error* error);
 mmoe_status go_mmoe_quant_config_load(const char* path, const char* module, mmoe_quant_config** out, mmoe_error* error);
@@ -57,5 +58,8 @@ mmoe_status go_mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_finding
 size_t go_mmoe_executor_explain(const mmoe_executor* executor, const mmoe_bundle* bundle, uint32_t tokens, char* text, size_t capacity_bytes);
 void go_mmoe_executor_destroy(mmoe_executor* executor);
 mmoe_status go_mmoe_route(const mmoe_context* context, const mmoe_route_args* args, void* stream, mmoe_error* error);
+mmoe_status go_mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, mmoe_role role, mmoe_marlin_description* description, mmoe_error* error);
+mmoe_status go_mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
+mmoe_status go_mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
 
 #endif

@@ -152,30 +152,35 @@ struct MarlinChunk<8, MarlinTile::kK32N32> {
     }
 };
 
-// Rows are far apart: no hardware prefetcher follows so many streams.
-inline void prefetch_rows(const uint32_t* rows, int64_t row_words, int count) {
-    for (int row = 0; row < count; ++row) {
-        _mm_prefetch(reinterpret_cast<const char*>(rows + row * row_words), _MM_HINT_T0);
-    }
+// Address of the line that is read kAheadLines after the one at `word`, in the first row of a tile;
+// past the end of the rows, those of the next tile follow.
+template <int Outputs>
+inline uintptr_t line_ahead(const PackMarlinArgs& args, int64_t word) {
+    const int64_t ahead = word + kAheadLines / Outputs * 16;
+    const bool next_tile = ahead >= args.words;
+    const int64_t offset = next_tile ? Outputs * args.row_words + ahead - args.words : ahead;
+    return reinterpret_cast<uintptr_t>(args.codes) + static_cast<uintptr_t>(offset) * 4;
 }
 
 template <int Bits, MarlinTile Tile>
 inline void pack_marlin_of(const PackMarlinArgs& args) {
     constexpr int kOutputs = layout::marlin_tile_outputs(Tile);
     constexpr int kRowWords = layout::marlin_tile_inputs(Tile) * Bits / 32;
-    constexpr int kAheadWords = 32;  // two cache lines
     const bool aligned =
         (reinterpret_cast<uintptr_t>(args.tiles) | static_cast<uintptr_t>(args.tile_stride * 4)) %
             32 ==
         0;
     for (int64_t word = 0; word < args.words; word += kChunkWords) {
         const uint32_t* rows = args.codes + word;
-        if (word % 16 == 0 && word + kAheadWords < args.words) {
-            prefetch_rows(rows + kAheadWords, args.row_words, kOutputs);
-        }
+        const uintptr_t ahead = line_ahead<kOutputs>(args, word);
         const ChunkTarget to{args.tiles + word / kRowWords * args.tile_stride, args.tile_stride,
                              aligned};
         for (int column = 0; column < 8; ++column) {
+            constexpr int kRows = kOutputs / 8;
+            if (word % 16 == 0) {
+                prefetch_rows(ahead + static_cast<uintptr_t>(column * kRows * args.row_words) * 4,
+                              args.row_words, kRows);
+            }
             MarlinChunk<Bits, Tile>::pack(rows, args.row_words, column, to);
         }
     }

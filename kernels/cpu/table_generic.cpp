@@ -36,8 +36,5 @@ Turn turn_words(Tier /*tier*/) {
 Turn turn_fields(Tier /*tier*/) {
     return nullptr;
 }
-Tier usable_tier() {
-    return Tier::kScalar;
-}
 
 }  // namespace mmoe::cpu

@@ -38,6 +38,13 @@ void turn_words(const TurnArgs& args);
 void turn_fields(const TurnArgs& args);
 }  // namespace avx2
 
+namespace avxvnni {
+void multiply_int16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
+void multiply_int8_int8(int tokens, const MultiplyArgs& args);
+}  // namespace avxvnni
+
 namespace avx512 {
 void pack_f32(const PackArgs& args);
 void pack_int16(const PackArgs& args);
@@ -57,5 +64,9 @@ namespace avx512bf16 {
 void pack_bf16(const PackArgs& args);
 void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
 }  // namespace avx512bf16
+
+namespace amxbf16 {
+void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
+}  // namespace amxbf16
 
 }  // namespace mmoe::cpu

@@ -6,6 +6,7 @@
 
 #include <immintrin.h>
 
+#include "cpu/dense_words_avx2.h"
 #include "cpu/launch.h"
 
 namespace mmoe::cpu {
@@ -38,10 +39,16 @@ inline void transpose_eight(const __m256i (&in)[8], __m256i (&out)[8]) {
     }
 }
 
-inline void prefetch_lines(const uint32_t* from, int64_t stride, int count) {
-    for (int i = 0; i < count; ++i) {
-        _mm_prefetch(reinterpret_cast<const char*>(from + i * stride), _MM_HINT_T0);
-    }
+// Address of the lines that are read `rows_ahead` rows after those at (row, column); past the last
+// row, the columns to the right follow.
+inline uintptr_t rows_ahead_of(const TurnArgs& args, int64_t row, int64_t column,
+                               int64_t rows_ahead) {
+    row += rows_ahead;
+    const bool to_the_right = row >= args.rows;
+    const int64_t offset = to_the_right
+                               ? (row - args.rows) * args.source_stride + column + args.columns
+                               : row * args.source_stride + column;
+    return reinterpret_cast<uintptr_t>(args.source) + static_cast<uintptr_t>(offset) * 4;
 }
 
 // Sixteen rows by sixteen columns: whole lines are read and written.
@@ -68,13 +75,11 @@ inline void turn_words_block(const TurnArgs& args, int64_t row, int64_t column) 
 
 inline void turn_words_of(const TurnArgs& args) {
     constexpr int kBlock = 16;
+    const int64_t lines_of_a_row = (args.columns + 15) / 16;
+    const int64_t rows_ahead = (kAheadLines / lines_of_a_row + kBlock - 1) / kBlock * kBlock;
     for (int64_t row = 0; row < args.rows; row += kBlock) {
-        const bool last = row + kBlock >= args.rows;
         for (int64_t column = 0; column < args.columns; column += kBlock) {
-            if (!last) {
-                prefetch_lines(args.source + (row + kBlock) * args.source_stride + column,
-                               args.source_stride, kBlock);
-            }
+            prefetch_rows(rows_ahead_of(args, row, column, rows_ahead), args.source_stride, kBlock);
             turn_words_block(args, row, column);
         }
     }
@@ -128,12 +133,13 @@ inline void turn_fields_block(const TurnArgs& args, int64_t input, int64_t colum
 inline void turn_fields_of(const TurnArgs& args) {
     constexpr int kInputs = 64;
     constexpr int kLine = 16;  // file words
+    const int64_t lines_of_a_row = (args.columns + kLine - 1) / kLine;
+    const int64_t rows_ahead = (kAheadLines / lines_of_a_row + kInputs - 1) / kInputs * kInputs;
     for (int64_t input = 0; input < args.rows; input += kInputs) {
-        const bool last = input + kInputs >= args.rows;
         for (int64_t column = 0; column < args.columns; column += 8) {
-            if (!last && column % kLine == 0) {
-                prefetch_lines(args.source + (input + kInputs) * args.source_stride + column,
-                               args.source_stride, kInputs);
+            if (column % kLine == 0) {
+                prefetch_rows(rows_ahead_of(args, input, column, rows_ahead), args.source_stride,
+                              kInputs);
             }
             turn_fields_block(args, input, column);
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lib/exec sees of the CUDA kernels: one call enqueues a whole MoE layer on a stream.
 //
-// Order of work on the stream:
+// Order of work on the stream, unless one kernel does all but the staging (decode.h):
 //   route     expert ids become one list of slots an expert, stable, and a list of tiles
 //   stage     (only where needed) hidden states become 16-bit, padded rows; with activation order
 //             one row a slot, gathered as its expert wants it
@@ -105,37 +105,42 @@ struct Problem {
     int32_t mean_tokens = 0;      // of one expert, rounded up
     bool ordered_inputs = false;  // hidden states come as one gathered row a slot
     bool counted_tokens = false;  // the device alone knows how many tokens there are
-    // Of both GEMMs:
+    int64_t slots = 0;            // tokens * top_k
+    int32_t expert_count = 0;
+    int32_t group_sizes[2] = {};  // of the two GEMMs; 0: one scale a channel
     layout::ScaleType scale_type = layout::ScaleType::kBf16;
-    bool strips = false;     // tiles of the same outputs follow each other
-    int32_t input_step = 0;  // divides every K
-    int32_t group_step = 0;  // divides every group
+    bool strips = false;       // tiles of the same outputs follow each other, in both GEMMs
+    int32_t input_step = 0;    // divides every K
+    int32_t group_step = 0;    // divides every group
+    int64_t weight_tiles = 0;  // of 64 outputs by K, of all experts with slots, smaller GEMM
 };
 
-struct GemmArgs;  // moe_gemm.h
+struct GemmArgs;    // moe_gemm.h
+struct DecodeArgs;  // decode.h
 
-// One way to multiply. A row serves both GEMMs of a layer.
+// One way to multiply. A row serves both GEMMs of a layer: one launch each of `kernel`, or one
+// launch of `layer_kernel` for routing, both GEMMs and the combine together.
 struct Row {
     const char* name;  // op.activation.weight.tile.target
     // Null if the row can serve the problem, else a static sentence that says why not.
     const char* (*refuse)(const Problem& problem);
     int32_t least_mean_tokens, most_mean_tokens;  // of an expert: where it is worth while
-    int32_t first_capability, last_capability;    // devices that this build has its code for
-    int32_t tile_tokens;                          // slots of one tile
-    int32_t block_tiles;                          // n64 tiles of one block; gate and up together
-    int32_t threads;                              // of a block
-    int32_t shared_bytes;                         // dynamic shared memory of a block
-    int32_t blocks_per_processor;                 // that its registers allow
-    bool rounds_weights;                          // to 16 bits, after scaling; else they are exact
-    void (*gated_kernel)(GemmArgs);               // of a first GEMM with gate and up
+    bool fills_device = false;  // passed over where it has fewer blocks than the device processors
+    int32_t first_capability, last_capability;  // devices that this build has its code for
+    int32_t tile_tokens;                        // slots of one tile
+    int32_t block_tiles;                        // n64 tiles of one block; gate and up together
+    int32_t threads;                            // of a block
+    int32_t shared_bytes;                       // dynamic shared memory of a block
+    int32_t blocks_per_processor;               // that its registers allow
+    bool rounds_weights;                        // to 16 bits, after scaling; else they are exact
+    void (*gated_kernel)(GemmArgs);             // of a first GEMM with gate and up
     void (*kernel)(GemmArgs);
+    void (*layer_kernel)(DecodeArgs) = nullptr;
 };
 
 // Every row of this build, best first.
 std::span<const Row> rows() noexcept;
-// Null if the row can serve the problem on this device, else why not.
-const char* refuse(const Row& row, const Problem& problem) noexcept;
-// Null if it can and is meant for the problem's tokens, else why not.
+// Null if the row serves the problem on this device and is meant for its tokens, else why not.
 const char* passed_over(const Row& row, const Problem& problem) noexcept;
 // The best row for the problem, or null.
 const Row* choose(const Problem& problem) noexcept;

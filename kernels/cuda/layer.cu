@@ -7,9 +7,11 @@
 #include <numeric>
 #include <utility>
 
+#include "cuda/decode_launch.h"
 #include "cuda/elementwise.h"
 #include "cuda/launch.h"
 #include "cuda/moe_gemm.h"
+#include "cuda/prefill_rows.h"
 #include "cuda/routing.h"
 #include "cuda/rows.h"
 
@@ -26,8 +28,7 @@ struct Table {
 
     Table() noexcept {
         for (const std::span<const Row> part :
-             {rows_prefill_bf16_int4(), rows_prefill_bf16_int8(), rows_prefill_f16_int4(),
-              rows_prefill_f16_int8(), rows_bf16(), rows_f16()}) {
+             {decode_rows(), rows_prefill(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -37,11 +38,12 @@ Element compute_type(Element hidden_type) noexcept {
     return hidden_type == Element::kF16 ? Element::kF16 : Element::kBf16;
 }
 
-// Byte offsets of one run in the workspace. The ticket, which must survive from run to run, comes
-// first, wherever the others are.
+// Byte offsets of one run in the workspace. What must survive from run to run, the ticket and the
+// decode kernel's counters, comes first, wherever the others are.
 struct Workspace {
-    size_t ticket, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row, chunk_rows;
-    size_t hidden, intermediate, results;
+    size_t ticket, counters, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row,
+        chunk_rows;
+    size_t hidden, intermediate, results, decode_results;
     size_t total;
 };
 
@@ -65,6 +67,7 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     Divider space;
     Workspace parts = {};
     parts.ticket = space.take(1, sizeof(int32_t));
+    parts.counters = space.take(1, sizeof(DecodeCounters));
     parts.tile_count = space.take(1, sizeof(int32_t));
     parts.row_begin = space.take(experts + 1, sizeof(int32_t));
     parts.first_tile = space.take(experts, sizeof(int32_t));
@@ -80,6 +83,8 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     parts.hidden = space.take(hidden_rows * layer.w13.inputs, sizeof(uint16_t));
     parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
     parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
+    parts.decode_results = space.take(
+        std::min<int64_t>(slots, kDecodeSlots) * decode_results_per_slot(layer.w2), sizeof(float));
     parts.total = space.end();
     return parts;
 }
@@ -235,6 +240,24 @@ int combine(const Steps& steps) noexcept {
                           steps.stream);
 }
 
+// The whole layer in one launch, but for the staging.
+int decode(const Steps& steps) noexcept {
+    Hidden hidden = {};
+    const int status = stage_hidden(steps, hidden);
+    if (status != cudaSuccess) return status;
+    return launch_decode({.row = steps.row,
+                          .device = steps.device,
+                          .layer = steps.layer,
+                          .run = steps.run,
+                          .x = hidden.rows,
+                          .x_stride = hidden.stride,
+                          .x_columns = hidden.columns,
+                          .intermediate = steps.at<uint16_t>(steps.parts.intermediate),
+                          .results = steps.at<float>(steps.parts.decode_results),
+                          .counters = steps.at<DecodeCounters>(steps.parts.counters)},
+                         steps.stream);
+}
+
 // Everything before the combine.
 int compute_slots(const Steps& steps) noexcept {
     Hidden hidden = {};
@@ -276,16 +299,16 @@ std::span<const Row> rows() noexcept {
     return {table.rows, table.count};
 }
 
-const char* refuse(const Row& row, const Problem& problem) noexcept {
+const char* passed_over(const Row& row, const Problem& problem) noexcept {
     const auto index = static_cast<size_t>(&row - rows().data());
     if ((problem.device.distrusted_rows >> index & 1) != 0) return "it failed its self-test";
-    return row.refuse(problem);
-}
-
-const char* passed_over(const Row& row, const Problem& problem) noexcept {
-    if (const char* reason = refuse(row, problem)) return reason;
+    if (const char* reason = row.refuse(problem)) return reason;
     if (problem.mean_tokens < row.least_mean_tokens) return "an expert has too few tokens";
     if (problem.mean_tokens > row.most_mean_tokens) return "its tile is too narrow";
+    const int64_t processors = problem.device.processor_count;
+    if (row.fills_device && problem.weight_tiles < row.block_tiles * processors) {
+        return "its blocks are too few for the device";
+    }
     return nullptr;
 }
 
@@ -305,13 +328,19 @@ Problem describe(const Device& device, const Layer& layer, const Run& run) noexc
                        .mean_tokens = static_cast<int32_t>((slots + experts - 1) / experts),
                        .ordered_inputs = layer.ordered_inputs,
                        .counted_tokens = run.token_count != nullptr,
+                       .slots = slots,
+                       .expert_count = layer.expert_count,
                        .scale_type = layer.w13.scale_type,
                        .strips = true};
+    int32_t* group_size = problem.group_sizes;
     for (const Matrix* matrix : {&layer.w13, &layer.w2}) {
+        *group_size++ = matrix->group_size < matrix->inputs ? matrix->group_size : 0;
         problem.strips &= matrix->tile_row_stride_bytes == 128 * matrix->bits;
         problem.input_step = std::gcd(problem.input_step, matrix->inputs);
         problem.group_step = std::gcd(problem.group_step, matrix->group_size);
     }
+    problem.weight_tiles = std::min<int64_t>(layer.expert_count, slots) *
+                           (std::min(layer.w13.outputs, layer.w2.outputs) / 64);
     return problem;
 }
 
@@ -333,7 +362,8 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
                             .bits = layer.w13.bits,
                             .mean_tokens = INT32_MAX,
                             .ordered_inputs = layer.ordered_inputs,
-                            .counted_tokens = true};
+                            .counted_tokens = true,
+                            .slots = INT32_MAX};
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
@@ -342,21 +372,34 @@ size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k
 }
 
 int prepare() noexcept {
+    int device = 0;
+    int most_bytes = 0;
     int32_t capability = 0;
-    if (const int status = current_capability(capability); status != cudaSuccess) return status;
+    int status = cudaGetDevice(&device);
+    if (status == cudaSuccess) status = current_capability(capability);
+    if (status != cudaSuccess) return status;
+    status = cudaDeviceGetAttribute(&most_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    if (status != cudaSuccess) return status;
     for (const Row& row : rows()) {
         if (capability < row.first_capability || capability > row.last_capability) continue;
-        for (const auto kernel : {row.gated_kernel, row.kernel}) {
-            const int status =
-                cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                     cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
+        for (const void* kernel : {reinterpret_cast<const void*>(row.gated_kernel),
+                                   reinterpret_cast<const void*>(row.kernel),
+                                   reinterpret_cast<const void*>(row.layer_kernel)}) {
+            if (kernel == nullptr) continue;
+            cudaFuncAttributes attributes = {};
+            status = cudaFuncGetAttributes(&attributes, kernel);
+            if (status != cudaSuccess) return status;
+            const size_t bytes = attributes.sharedSizeBytes + static_cast<size_t>(row.shared_bytes);
+            if (bytes > static_cast<size_t>(most_bytes)) continue;  // the row will refuse
+            status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                          row.shared_bytes);
             if (status != cudaSuccess) return status;
         }
     }
     for (const void* kernel : {route_kernel(), route_count_kernel(), route_scatter_kernel(),
                                stage_kernel(), gather_kernel(), combine_kernel()}) {
         cudaFuncAttributes attributes = {};  // asking loads the kernel
-        const int status = cudaFuncGetAttributes(&attributes, kernel);
+        status = cudaFuncGetAttributes(&attributes, kernel);
         if (status != cudaSuccess) return status;
     }
     return cudaSuccess;
@@ -372,6 +415,7 @@ int run_layer_with(const Row& row, const Device& device, const Layer& layer, con
                          static_cast<uint8_t*>(workspace),
                          divide(layer, run.tokens, run.top_k),
                          stream};
+    if (row.layer_kernel != nullptr && run.top_k != 0) return decode(steps);
     const int status = run.top_k != 0 ? compute_slots(steps) : cudaSuccess;
     return status == cudaSuccess ? combine(steps) : status;
 }

@@ -129,62 +129,29 @@ class StageReader {
     uint32_t weights_;  // byte in a stage's weights
 };
 
-// How many steps of 16 inputs are enqueued and converted together. Two steps hide latency better
-// than one where the registers hold their fragments beside the sums.
+// One MMA step of all m64 blocks, enqueued.
 template <class Tile, int kN>
-struct Batch {
-#ifndef PF_LIMIT
-    #define PF_LIMIT 192
-#endif
-    static constexpr int kSteps = Tile::kM64 * kN <= PF_LIMIT ? 2 : 1;
-    static constexpr int kCount = Tile::kUnit / 16 / kSteps;  // of one unit
-    static constexpr int kWordSets = 2 / kSteps;              // read and not yet converted
-
-    using Raw = typename Tile::Weight::Raw[kSteps][Tile::kM64];
-    using Fragments = uint32_t[kSteps][Tile::kM64][4];
-};
-
-// Enqueues a batch; `hidden` describes the x of its first step.
-template <class Tile, int kN>
-__device__ __forceinline__ void issue_batch(PrefillSums<Tile, kN>& sums,
-                                            const typename Batch<Tile, kN>::Fragments& fragments,
-                                            uint64_t hidden) {
+__device__ __forceinline__ void issue_step(PrefillSums<Tile, kN>& sums,
+                                           const uint32_t (&fragments)[Tile::kM64][4],
+                                           uint64_t hidden) {
     ptx::wgmma_fence();
 #pragma unroll
-    for (int step = 0; step < Batch<Tile, kN>::kSteps; ++step) {
-#pragma unroll
-        for (int m = 0; m < Tile::kM64; ++m) {
-            if constexpr (std::is_same_v<typename Tile::Number, Bf16>) {
-                ptx::Wgmma<kN>::bf16(sums.at[m], fragments[step][m], hidden + 2 * step);
-            } else {
-                ptx::Wgmma<kN>::f16(sums.at[m], fragments[step][m], hidden + 2 * step);
-            }
+    for (int m = 0; m < Tile::kM64; ++m) {
+        if constexpr (std::is_same_v<typename Tile::Number, Bf16>) {
+            ptx::Wgmma<kN>::bf16(sums.at[m], fragments[m], hidden);
+        } else {
+            ptx::Wgmma<kN>::f16(sums.at[m], fragments[m], hidden);
         }
     }
     ptx::wgmma_commit_group();
 }
 
-template <class Tile, int kN>
-__device__ __forceinline__ void convert_batch(const typename Batch<Tile, kN>::Raw& raw,
-                                              const ScaledGroup (&groups)[Tile::kM64],
-                                              typename Batch<Tile, kN>::Fragments& fragments) {
+template <class Tile>
+__device__ __forceinline__ void convert_step(const typename Tile::Weight::Raw (&raw)[Tile::kM64],
+                                             const ScaledGroup (&groups)[Tile::kM64],
+                                             uint32_t (&fragments)[Tile::kM64][4]) {
 #pragma unroll
-    for (int step = 0; step < Batch<Tile, kN>::kSteps; ++step) {
-#pragma unroll
-        for (int m = 0; m < Tile::kM64; ++m) {
-            Tile::Weight::convert(raw[step][m], groups[m], fragments[step][m]);
-        }
-    }
-}
-
-// Words of batch `batch` of the unit whose weights begin at `unit_weights`.
-template <class Tile, int kN>
-__device__ __forceinline__ void read_batch(const StageReader<Tile>& reader, uint32_t unit_weights,
-                                           int batch, typename Batch<Tile, kN>::Raw& raw) {
-#pragma unroll
-    for (int step = 0; step < Batch<Tile, kN>::kSteps; ++step) {
-        reader.words(unit_weights, batch * Batch<Tile, kN>::kSteps + step, raw[step]);
-    }
+    for (int m = 0; m < Tile::kM64; ++m) Tile::Weight::convert(raw[m], groups[m], fragments[m]);
 }
 
 template <class Tile>
@@ -231,26 +198,22 @@ __device__ __forceinline__ void release_before(const Ring<Tile>& ring) {
 }
 
 // The whole of K for the item that begins at `ring`'s stage, which is full. Leaves the ring at the
-// stage after the last. The code of a unit is straight where it can be: the compiler then converts
-// while it enqueues.
+// stage after the last. Words are read three steps before they are multiplied. The code of a unit
+// is straight where it can be: the compiler then converts while it enqueues.
 template <class Tile, int kN>
 __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageReader<Tile>& reader,
                                               Ring<Tile>& ring, PrefillSums<Tile, kN>& sums) {
     using Plan = PrefillPlan<Tile>;
-    using Batch = cuda::Batch<Tile, kN>;
     constexpr uint32_t kUnitTiles = Tile::kUnit / 16 * Tile::Weight::kTileBytes;
-    constexpr int kAhead = Batch::kWordSets + 1;  // batches from being read to being multiplied
-    typename Batch::Raw raw[Batch::kWordSets];
-    typename Batch::Fragments fragments[2];
+    typename Tile::Weight::Raw raw[2][Tile::kM64];
+    uint32_t fragments[2][Tile::kM64][4];
     GroupWalk<Tile> walk;
     sums.clear();
     walk.begin(args, reader, ring);
-    read_batch<Tile, kN>(reader, ring.weights(), 0, raw[0]);
-    convert_batch<Tile, kN>(raw[0], walk.groups, fragments[0]);
-#pragma unroll
-    for (int batch = 1; batch < kAhead; ++batch) {
-        read_batch<Tile, kN>(reader, ring.weights(), batch, raw[batch % Batch::kWordSets]);
-    }
+    reader.words(ring.weights(), 0, raw[0]);
+    convert_step<Tile>(raw[0], walk.groups, fragments[0]);
+    reader.words(ring.weights(), 1, raw[1]);
+    reader.words(ring.weights(), 2, raw[0]);
     const int32_t units = args.matrix.inputs / Tile::kUnit;
     for (int32_t unit = 0; unit < units; ++unit) {
         const bool second = unit % 2 != 0;  // of its stage
@@ -260,17 +223,14 @@ __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageR
             ptx::wgmma_descriptor(ring.hidden() + (second ? Plan::kUnitBytes : 0));
         uint32_t next = last ? weights : weights + kUnitTiles;  // past K, words are not used
 #pragma unroll
-        for (int batch = 0; batch < Batch::kCount; ++batch) {
-            issue_batch<Tile, kN>(sums, fragments[batch % 2], hidden + 2 * Batch::kSteps * batch);
-            ptx::wgmma_wait_group<1>();  // the batch before: its fragments may be rewritten
-            if (batch == 0 && !second && unit != 0) release_before(ring);
-            const bool end = batch + 1 == Batch::kCount;
-            if (end || (Tile::kFineGroups && 2 * (batch + 1) == Batch::kCount)) {
-                walk.pass(args, reader, end && last);
-            }
-            const int set = (batch + 1) % Batch::kWordSets;
-            convert_batch<Tile, kN>(raw[set], walk.groups, fragments[(batch + 1) % 2]);
-            if (batch + kAhead == Batch::kCount && (second || last)) {
+        for (int step = 0; step < 4; ++step) {
+            issue_step<Tile, kN>(sums, fragments[step % 2], hidden + 2 * step);
+            ptx::wgmma_wait_group<1>();  // the step before: its fragments may be rewritten
+            if (step == 0 && !second && unit != 0) release_before(ring);
+            if (step == 3) walk.pass(args, reader, last);
+            if (Tile::kFineGroups && step == 1) walk.pass(args, reader, false);
+            convert_step<Tile>(raw[(step + 1) % 2], walk.groups, fragments[(step + 1) % 2]);
+            if (step == 1 && (second || last)) {
                 ring.advance();
                 if (!last) {
                     wait_full(ring);
@@ -278,9 +238,7 @@ __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageR
                 }
                 walk.enter(ring);
             }
-            const int ahead = batch + kAhead;
-            read_batch<Tile, kN>(reader, ahead < Batch::kCount ? weights : next,
-                                 ahead % Batch::kCount, raw[set]);
+            reader.words(step == 0 ? weights : next, (step + 3) % 4, raw[(step + 1) % 2]);
         }
     }
     ptx::wgmma_wait_group<0>();

@@ -45,10 +45,6 @@ constexpr Row general_row(const char* name) noexcept {
             .kernel = &moe_gemm<RowTile>};
 }
 
-std::span<const Row> rows_prefill_bf16_int4() noexcept;
-std::span<const Row> rows_prefill_bf16_int8() noexcept;
-std::span<const Row> rows_prefill_f16_int4() noexcept;
-std::span<const Row> rows_prefill_f16_int8() noexcept;
 std::span<const Row> rows_bf16() noexcept;
 std::span<const Row> rows_f16() noexcept;
 

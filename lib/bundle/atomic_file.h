@@ -29,6 +29,7 @@ class AtomicFile {
     Status create_temporary();
 
     int descriptor_ = -1;
+    bool exists_ = false;  // the temporary file
     std::string temporary_;
     std::string path_;
     uint64_t written_bytes_ = 0;

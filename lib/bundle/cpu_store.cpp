@@ -79,18 +79,14 @@ Status CpuStore::keep_input_order(const StoreEntry& entry) {
     return {};
 }
 
-Status CpuStore::check_input_order(int64_t slot) const {
-    const int32_t* order = expert(slot).input_order;
-    if (order == nullptr) return {};
-    const int64_t inputs = spec_.layer.hidden_size;
-    for (int64_t k = 0; k < inputs; ++k) {
-        if (order[k] >= 0 && order[k] < inputs) continue;
-        return Status::error(Code::kBadData,
-                             "expert %lld: input %lld: expected a hidden element from 0 to %lld, "
-                             "got %d",
-                             static_cast<long long>(slot), static_cast<long long>(k),
-                             static_cast<long long>(inputs - 1), order[k]);
-    }
+Status CpuStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
+    const std::span<const uint8_t> bytes = slot_bytes(slot);
+    std::copy(bytes.begin(), bytes.end(), out.begin());
+    return {};
+}
+
+Status CpuStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
+    std::copy(bytes.begin(), bytes.end(), slot_data(slot));
     return {};
 }
 

@@ -18,10 +18,6 @@ cuda::Activation activation_of(Activation activation) noexcept {
                                                 : static_cast<cuda::Activation>(activation);
 }
 
-int64_t tile_bytes(const MarlinShape& shape) noexcept {
-    return 4 * int64_t{layout::marlin_tile_words(shape.bits)};
-}
-
 cuda::Matrix describe(const MarlinShape& shape) noexcept {
     cuda::Matrix matrix;
     matrix.bits = shape.bits;
@@ -31,22 +27,9 @@ cuda::Matrix describe(const MarlinShape& shape) noexcept {
     matrix.scale_type = shape.scale_type;
     matrix.scale_order = shape.scale_order();
     matrix.expert_stride_bytes = 4 * shape.weight_words();
-    matrix.tile_row_stride_bytes = tile_bytes(shape);
-    matrix.tile_stride_bytes = shape.inputs / 16 * tile_bytes(shape);
+    matrix.tile_row_stride_bytes = marlin_tile_bytes(shape);
+    matrix.tile_stride_bytes = shape.inputs / 16 * marlin_tile_bytes(shape);
     return matrix;
-}
-
-// Tiles from [K/16][N/64], as the repacker writes them, to [N/64][K/16].
-void turn_tiles(const MarlinShape& shape, const uint8_t* source, uint8_t* out) noexcept {
-    const int64_t rows = shape.inputs / 16;
-    const int64_t columns = shape.outputs / 64;
-    const int64_t bytes = tile_bytes(shape);
-    for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t column = 0; column < columns; ++column) {
-            std::memcpy(out + (column * rows + row) * bytes,
-                        source + (row * columns + column) * bytes, static_cast<size_t>(bytes));
-        }
-    }
 }
 
 Result<Buffer> zeroed(const std::shared_ptr<const Allocator>& allocator, int64_t size_bytes) {
@@ -102,13 +85,17 @@ Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Conte
 cuda::Matrix CudaStore::view(const CudaMatrixPlan& matrix) const noexcept {
     cuda::Matrix view = describe(matrix.shape);
     const uint8_t* base = memory_.data();
-    view.codes = base + matrix.codes;
-    view.scales = base + matrix.scales;
+    view.codes = base + matrix.codes.offset;
+    view.scales = base + matrix.scales.offset;
     if (plan_.asymmetric) {
-        view.zero_points = reinterpret_cast<const uint32_t*>(base + matrix.zero_points);
+        view.zero_points = reinterpret_cast<const uint32_t*>(base + matrix.zero_points.offset);
     }
-    if (plan_.bias) view.bias = reinterpret_cast<const float*>(base + matrix.bias);
+    if (plan_.bias) view.bias = reinterpret_cast<const float*>(base + matrix.bias.offset);
     return view;
+}
+
+uint8_t* CudaStore::slot_data(const CudaPart& part, int64_t slot) const noexcept {
+    return memory_.data() + part.offset + static_cast<uint64_t>(slot) * part.slot_bytes;
 }
 
 void CudaStore::make_view() noexcept {
@@ -116,7 +103,8 @@ void CudaStore::make_view() noexcept {
     layer_.w13 = view(plan_.w13);
     layer_.w2 = view(plan_.w2);
     if (plan_.ordered_inputs) {
-        layer_.hidden_order = reinterpret_cast<const int32_t*>(memory_.data() + plan_.hidden_order);
+        layer_.hidden_order =
+            reinterpret_cast<const int32_t*>(memory_.data() + plan_.hidden_order.offset);
     }
     layer_.slot_map = reinterpret_cast<const int32_t*>(memory_.data() + plan_.slot_map);
 }
@@ -134,7 +122,7 @@ Result<CudaStore::Packed> CudaStore::pack(const StoreEntry& entry, const MarlinS
         pack_marlin(shape, entry.source.strip(row, std::min(entry.strip_rows, entry.rows - row)),
                     row, tensors);
     }
-    turn_tiles(shape, rows_first.data(), packed.codes.data());
+    tiles_by_column(shape, rows_first.data(), packed.codes.data());
     return packed;
 }
 
@@ -144,25 +132,23 @@ Status CudaStore::upload(const StoreEntry& entry, const Packed& packed) const {
     const MarlinShape& shape = matrix.shape;
     const int64_t first =
         plan_.layer.first_output(entry.projection, spec_.layer.gated()) + entry.first_row;
-    const auto slot = static_cast<uint64_t>(entry.slot);
     const auto groups = static_cast<uint64_t>(shape.groups);
-    const auto part = [&](uint64_t offset, int64_t slot_bytes) {  // of this slot and projection
-        const auto bytes = static_cast<uint64_t>(slot_bytes);
+    // Where the rows begin in a part of this slot, and how far into it, were it one long row.
+    const auto place = [&](const CudaPart& part) {
         const uint64_t row_share =
-            bytes * static_cast<uint64_t>(first) / static_cast<uint64_t>(shape.outputs);
-        return std::pair{memory_.data() + offset + slot * bytes, row_share};
+            part.slot_bytes * static_cast<uint64_t>(first) / static_cast<uint64_t>(shape.outputs);
+        return std::pair{slot_data(part, entry.slot), row_share};
     };
-    const auto [codes, codes_share] = part(matrix.codes, 4 * shape.weight_words());
+    const auto [codes, codes_share] = place(matrix.codes);
     TRY(copy_to_device(codes + codes_share, packed.codes.data(), packed.codes.size_bytes()));
-    const auto [scales, scales_share] = part(matrix.scales, shape.scale_bytes());
-    TRY(copy_rows_to_device(scales + scales_share / groups,
-                            static_cast<uint64_t>(shape.scale_bytes()) / groups,
+    const auto [scales, scales_share] = place(matrix.scales);
+    TRY(copy_rows_to_device(scales + scales_share / groups, matrix.scales.slot_bytes / groups,
                             packed.scales.data(), packed.scales.size_bytes() / groups, groups));
     if (!plan_.asymmetric) return {};
-    const auto [zeros, zeros_share] = part(matrix.zero_points, 4 * shape.zero_point_words());
-    return copy_rows_to_device(
-        zeros + zeros_share / groups, static_cast<uint64_t>(4 * shape.zero_point_words()) / groups,
-        packed.zero_points.data(), packed.zero_points.size_bytes() / groups, groups);
+    const auto [zeros, zeros_share] = place(matrix.zero_points);
+    return copy_rows_to_device(zeros + zeros_share / groups, matrix.zero_points.slot_bytes / groups,
+                               packed.zero_points.data(), packed.zero_points.size_bytes() / groups,
+                               groups);
 }
 
 // Gate and up multiply the same activations: the second of them must have the first one's order.
@@ -174,9 +160,7 @@ Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
     for (auto k = static_cast<int64_t>(order.size()); k < spec_.layer.hidden_size; ++k) {
         order.push_back(static_cast<int32_t>(k));
     }
-    const auto inputs = static_cast<uint64_t>(plan_.layer.w13.inputs);
-    uint8_t* kept = memory_.data() + plan_.hidden_order +
-                    static_cast<uint64_t>(entry.slot) * inputs * sizeof(int32_t);
+    uint8_t* kept = slot_data(plan_.hidden_order, entry.slot);
     uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     if (known != 0) {
@@ -184,7 +168,7 @@ Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
         TRY(copy_to_host(first.data(), kept, first.size() * sizeof(int32_t)));
         return check_same_order(first, order);
     }
-    order.resize(inputs, -1);
+    order.resize(static_cast<size_t>(plan_.layer.w13.inputs), -1);
     TRY(copy_to_device(kept, order.data(), order.size() * sizeof(int32_t)));
     known = 1;
     return {};
@@ -214,8 +198,7 @@ Status CudaStore::put_bias(int64_t slot, Projection projection, std::span<const 
             bias[moved ? static_cast<size_t>(channels[place]) : place];
     }
     const int64_t first = plan_.layer.first_output(projection, spec_.layer.gated());
-    uint8_t* to = memory_.data() + matrix.bias +
-                  static_cast<uint64_t>(4 * (slot * matrix.shape.outputs + first));
+    uint8_t* to = slot_data(matrix.bias, slot) + static_cast<uint64_t>(4 * first);
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return copy_to_device(to, own.data(), own.size() * sizeof(float));
 }
@@ -224,6 +207,23 @@ Status CudaStore::clear(int64_t slot) {
     has_order_[static_cast<size_t>(slot)] = 0;
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return wait_for_device();
+}
+
+Status CudaStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    for (const CudaPart& part : plan_.parts()) {
+        TRY(copy_to_host(out.data() + part.offset_in_slot, slot_data(part, slot), part.slot_bytes));
+    }
+    return {};
+}
+
+Status CudaStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    for (const CudaPart& part : plan_.parts()) {
+        TRY(copy_to_device(slot_data(part, slot), bytes.data() + part.offset_in_slot,
+                           part.slot_bytes));
+    }
+    return {};
 }
 
 Status CudaStore::publish(std::span<const int32_t> slots) {

@@ -30,6 +30,14 @@ class CudaStore final : public Store {
     // stays zero.
     Status clear(int64_t slot) override;
     Status publish(std::span<const int32_t> slots) override;
+    [[nodiscard]] SavedLayout saved_layout() const noexcept override {
+        return SavedLayout::kCudaTiles;
+    }
+    Status read_slot(int64_t slot, std::span<uint8_t> out) const override;
+    Status write_slot(int64_t slot, std::span<const uint8_t> bytes) override;
+    [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t /*slot*/) const noexcept override {
+        return {};
+    }
     [[nodiscard]] uint64_t resident_bytes() const noexcept override { return plan_.total_bytes; }
 
     // What the kernels see.
@@ -39,6 +47,8 @@ class CudaStore final : public Store {
     CudaStore() = default;
     [[nodiscard]] cuda::Matrix view(const CudaMatrixPlan& matrix) const noexcept;
     void make_view() noexcept;
+    // A slot's share of a part, in device memory.
+    [[nodiscard]] uint8_t* slot_data(const CudaPart& part, int64_t slot) const noexcept;
     // A band in Marlin order, in host memory.
     struct Packed;
     Result<Packed> pack(const StoreEntry& entry, const MarlinShape& shape) const;

@@ -27,12 +27,12 @@ Status check_ranges(const SavedHeader& header) {
 
 }  // namespace
 
-SavedHeader describe_spec(const BundleSpec& spec) noexcept {
+SavedHeader describe_spec(const BundleSpec& spec, SavedLayout layout) noexcept {
     const auto& [config, layer, split, slot_count] = spec;
     SavedHeader header = {};
     std::memcpy(header.magic, kSavedMagic, sizeof header.magic);
     header.version = kSavedVersion;
-    header.layout = kSavedCpuRecords;
+    header.layout = static_cast<uint32_t>(layout);
     header.format = static_cast<int32_t>(config.format);
     header.bits = config.bits;
     header.group_size = config.group_size.value_or(-1);

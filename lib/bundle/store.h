@@ -23,6 +23,11 @@ struct StoreEntry {
     int64_t strip_rows = 0;  // most rows of a strip: a multiple of 64
 };
 
+// How the bytes of a slot lie in a saved bundle. An id names one exact arrangement: a change of
+// layout/cpu_record.h or bundle/cpu_plan.h, or of bundle/cuda_plan.h and what the repacker writes,
+// takes a new one.
+enum class SavedLayout : uint32_t { kCpuRecords = 1, kCudaTiles = 2 };
+
 class Store {
   public:
     virtual ~Store() = default;
@@ -37,6 +42,13 @@ class Store {
     virtual Status clear(int64_t slot) = 0;
     // `slots`: [E] slot of each global expert, or -1. From now on runs go by it.
     virtual Status publish(std::span<const int32_t> slots) = 0;
+
+    [[nodiscard]] virtual SavedLayout saved_layout() const noexcept = 0;
+    // All bytes of a slot, saved_slot_bytes() of its layout, out of the store or into it.
+    virtual Status read_slot(int64_t slot, std::span<uint8_t> out) const = 0;
+    virtual Status write_slot(int64_t slot, std::span<const uint8_t> bytes) = 0;
+    // Where they are, if that is host memory: no copy is needed. Else empty.
+    [[nodiscard]] virtual std::span<uint8_t> slot_bytes(int64_t slot) const noexcept = 0;
 
     [[nodiscard]] virtual uint64_t resident_bytes() const noexcept = 0;
 };

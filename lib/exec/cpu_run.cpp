@@ -104,7 +104,7 @@ class LayerRun {
         for_ranges(run_.args.tokens, kPackElementsPerTask / layer_.hidden_size,
                    [&](uint32_t, int64_t begin, int64_t end) {
                        for (int64_t t = begin; t < end; ++t) {
-                           pack_row(*run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden,
+                           pack_row(*run_.rows.gate_up.few, bundle_.gate_up, run_.plan.hidden,
                                     run_.hidden_type, hidden_row(t), t);
                        }
                    });
@@ -120,7 +120,7 @@ class LayerRun {
                        for (int64_t slot = begin; slot < end; ++slot) {
                            const auto s = static_cast<size_t>(slot);
                            gather(hidden_row(routing_.token[s]), expert_of(slot).input_order, row);
-                           pack_row(*run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden,
+                           pack_row(*run_.rows.gate_up.few, bundle_.gate_up, run_.plan.hidden,
                                     run_.hidden_type, row, slot);
                        }
                    });
@@ -154,7 +154,7 @@ class LayerRun {
         for_ranges(routing_.slot_count(), kPackElementsPerTask / width,
                    [&](uint32_t, int64_t begin, int64_t end) {
                        for (int64_t slot = begin; slot < end; ++slot) {
-                           pack_row(*run_.rows.down, bundle_.down, run_.plan.intermediate,
+                           pack_row(*run_.rows.down.few, bundle_.down, run_.plan.intermediate,
                                     cpu::Element::kF32, values + slot * width, slot);
                        }
                    });
@@ -196,12 +196,12 @@ class LayerRun {
         row.multiply(slots.tokens, args);
     }
 
-    // Calls body(tile) for an expert's slots, cut as evenly as tiles allow.
+    // Calls body(tile) for an expert's slots, cut as evenly as the row's tiles allow.
     template <class Body>
-    void for_tiles(int32_t expert, Body&& body) const {
+    void for_tiles(int32_t expert, const cpu::Row& row, Body&& body) const {
         const int32_t first = routing_.first[static_cast<size_t>(expert)];
         const int64_t count = routing_.slots_of(expert);
-        const int64_t tiles = ceil_div(count, int64_t{cpu::kMaxTileTokens});
+        const int64_t tiles = ceil_div(count, int64_t{row.most_tokens});
         for (int64_t tile = 0; tile < tiles; ++tile) {
             const int64_t begin = count * tile / tiles;
             const int64_t end = count * (tile + 1) / tiles;
@@ -266,10 +266,11 @@ class LayerRun {
         args.bias =
             weights.gate_up_bias == nullptr ? nullptr : weights.gate_up_bias + block * kLanes;
         float* out = at<float>(run_.plan.intermediate_offset) + block * per_block;
-        for_tiles(expert, [&](const SlotTile& tile) {
+        const cpu::Row& row = run_.rows.gate_up.serving(routing_.slots_of(expert));
+        for_tiles(expert, row, [&](const SlotTile& tile) {
             TileResult result;
             multiply_tile(
-                *run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden, records, tile,
+                row, bundle_.gate_up, run_.plan.hidden, records, tile,
                 [&](int32_t s) {
                     return bundle_.input_order ? s : routing_.token[static_cast<size_t>(s)];
                 },
@@ -343,10 +344,11 @@ class LayerRun {
         args.outputs = std::min<int64_t>(kLanes, layer_.hidden_size - first);
         args.bias = weights.down_bias == nullptr ? nullptr : weights.down_bias + first;
         float* sums = at<float>(run_.plan.sums_offset) + first;
-        for_tiles(expert, [&](const SlotTile& tile) {
+        const cpu::Row& row = run_.rows.down.serving(routing_.slots_of(expert));
+        for_tiles(expert, row, [&](const SlotTile& tile) {
             TileResult result;
             multiply_tile(
-                *run_.rows.down, bundle_.down, run_.plan.intermediate, records, tile,
+                row, bundle_.down, run_.plan.intermediate, records, tile,
                 [](int32_t s) { return s; }, result);
             for (int i = 0; i < tile.tokens; ++i) {
                 const auto s = static_cast<size_t>(tile.first + i);

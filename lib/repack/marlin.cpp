@@ -174,13 +174,15 @@ MarlinLayerPlan plan_marlin_layer(const QuantConfig& config, const Layer& layer,
 void pack_marlin(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                  const MarlinTensors& tensors) {
     assert(first_output % kMarlinBlock == 0 && strip.groups() <= shape.groups);
-    assert(tensors.weight.size() == static_cast<size_t>(shape.weight_words()));
     with_marlin_tile(shape.bits, shape.tile, [&]<int bits, layout::MarlinTile tile>() {
-        pack_weights<bits, tile>(shape, strip, first_output, tensors.weight.data());
-        if (!shape.asymmetric) return;
-        pack_zero_points<bits, tile>(shape, strip, first_output, tensors.zero_point.data());
+        if (!tensors.weight.empty()) {
+            pack_weights<bits, tile>(shape, strip, first_output, tensors.weight.data());
+        }
+        if (!tensors.zero_point.empty()) {
+            pack_zero_points<bits, tile>(shape, strip, first_output, tensors.zero_point.data());
+        }
     });
-    pack_scales(shape, strip, first_output, tensors.scale.data());
+    if (!tensors.scale.empty()) pack_scales(shape, strip, first_output, tensors.scale.data());
 }
 
 void pack_marlin_bias(const MarlinShape& shape, std::span<const float> bias, int64_t first_output,

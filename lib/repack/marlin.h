@@ -40,7 +40,7 @@ struct MarlinLayerPlan {
                                                 int64_t down_group_size,
                                                 layout::MarlinTile tile) noexcept;
 
-// The tensors of one matrix; sizes as MarlinShape says.
+// The tensors of one matrix; sizes as MarlinShape says. One that is empty is not written.
 struct MarlinTensors {
     std::span<uint32_t> weight;
     std::span<uint8_t> scale;        // in the scale type, 2-byte or 4-byte aligned

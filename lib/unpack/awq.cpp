@@ -16,13 +16,6 @@ namespace mmoe {
 
 namespace {
 
-// Columns 0, 2, 4, 6, 1, 3, 5, 7 lie in fields 0 to 7 (8 bits: 0, 2, 1, 3 in 0 to 3).
-constexpr int awq_field(int column, int bits) {
-    return column / 2 + (column % 2) * (16 / bits);
-}
-static_assert(awq_field(1, 4) == 4 && awq_field(6, 4) == 3 && awq_field(7, 4) == 7);
-static_assert(awq_field(1, 8) == 2 && awq_field(2, 8) == 1 && awq_field(3, 8) == 3);
-
 // Four squares side by side: lane i of word r is row r of square i.
 template <int bits>
 using Squares = Four[32 / bits];

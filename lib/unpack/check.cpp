@@ -96,15 +96,6 @@ ExpectedTensor expected_zero_point(const QuantConfig& config, const PackedShapes
     return matrix(shapes.zero_point, {DType::kI32}, config.asymmetric());
 }
 
-std::string dtype_list(const std::vector<DType>& dtypes) {
-    std::string text;
-    for (const DType dtype : dtypes) {
-        if (!text.empty()) text += " or ";
-        text += dtype_name(dtype);
-    }
-    return text;
-}
-
 bool has_shape(const ExpectedTensor& expected, const TensorView& tensor) {
     if (tensor.rank != expected.rank) return false;
     for (int axis = 0; axis < expected.rank; ++axis) {
@@ -140,6 +131,7 @@ ScalePlace place_of(const QuantConfig& config, const ProjectionTensors& tensors,
 }
 
 Status check_scales(const QuantConfig& config, const ProjectionTensors& tensors) {
+    if (tensors.scale.absent()) return {};
     const int64_t bad =
         find_scale(tensors.scale, [](float scale) { return !std::isfinite(scale); });
     if (bad < 0) return {};
@@ -151,6 +143,15 @@ Status check_scales(const QuantConfig& config, const ProjectionTensors& tensors)
 }
 
 }  // namespace
+
+std::string dtype_list(const std::vector<DType>& dtypes) {
+    std::string text;
+    for (const DType dtype : dtypes) {
+        if (!text.empty()) text += " or ";
+        text += dtype_name(dtype);
+    }
+    return text;
+}
 
 ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
                                Role role) {
@@ -229,6 +230,20 @@ Status check_group_order(const QuantConfig& config, int64_t inputs, const Tensor
                          role_name(Role::kGroupIndex), group_size);
 }
 
+Status check_values(const QuantConfig& config, int64_t inputs, Role role,
+                    const ProjectionTensors& tensors) {
+    switch (role) {
+        case Role::kScale:
+            return check_scales(config, tensors);
+        case Role::kZeroPoint:
+            return check_zero_points(config, tensors.zero_point, tensors.first_output);
+        case Role::kGroupIndex:
+            return check_group_order(config, inputs, tensors.group_index);
+        default:
+            return {};  // every code is a number
+    }
+}
+
 Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
                         const ProjectionTensors& tensors) {
     TRY(check_dimensions(config, outputs, inputs));
@@ -236,9 +251,9 @@ Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inpu
     TRY(check_tensor(config, outputs, inputs, Role::kScale, tensors.scale));
     TRY(check_tensor(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point));
     TRY(check_tensor(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
-    TRY(check_scales(config, tensors));
-    TRY(check_group_order(config, inputs, tensors.group_index));
-    return check_zero_points(config, tensors.zero_point, tensors.first_output);
+    TRY(check_values(config, inputs, Role::kScale, tensors));
+    TRY(check_values(config, inputs, Role::kGroupIndex, tensors));
+    return check_values(config, inputs, Role::kZeroPoint, tensors);
 }
 
 TensorPart part_of_outputs(const QuantConfig& config, int64_t inputs, Role role, int64_t first,

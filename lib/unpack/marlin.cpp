@@ -77,32 +77,42 @@ class MarlinUnpacker final : public Unpacker {
 
     Canonical strip(int64_t first_row, int64_t rows) override {
         const StripRows where{rows_.first_output + first_row, rows, rows_.columns};
-        with_marlin_tile(shape_.bits, shape_.tile, [&]<int bits, layout::MarlinTile tile>() {
-            unpack_weights<bits, tile>(shape_, where, tensors_.weight.data(), memory_.codes(0));
-        });
-        read_group_values(where);
+        if (!tensors_.weight.empty()) {
+            with_marlin_tile(shape_.bits, shape_.tile, [&]<int bits, layout::MarlinTile tile>() {
+                unpack_weights<bits, tile>(shape_, where, tensors_.weight.data(), memory_.codes(0));
+            });
+        }
+        if (!tensors_.scale.empty()) read_scales(where);
+        if (!tensors_.zero_point.empty()) read_zero_points(where);
         Canonical strip = memory_.view(0, rows);
         strip.order = rows_.order;
         return strip;
     }
 
   private:
-    void read_group_values(const StripRows& where) {
+    void read_scales(const StripRows& where) {
         const int64_t groups = memory_.shape().groups();
-        const int fields = 32 / shape_.bits;
         for (int64_t row = 0; row < where.rows; ++row) {
-            const int64_t output = where.first_output + row;
-            const int64_t scale_place = layout::marlin_scale_place(output, shape_.scale_order());
-            const auto zero_place =
-                layout::marlin_zero_point_place(output, shape_.bits, shape_.tile);
+            const int64_t place =
+                layout::marlin_scale_place(where.first_output + row, shape_.scale_order());
             for (int64_t group = 0; group < groups; ++group) {
                 memory_.scales(row)[group] = load_scale(shape_.scale_type, tensors_.scale.data(),
-                                                        group * shape_.outputs + scale_place);
-                if (!shape_.asymmetric) continue;
-                const uint32_t word = tensors_.zero_point[static_cast<size_t>(
-                    group * (shape_.outputs / fields) + zero_place.word)];
+                                                        group * shape_.outputs + place);
+            }
+        }
+    }
+
+    void read_zero_points(const StripRows& where) {
+        const int64_t groups = memory_.shape().groups();
+        const int64_t group_words = shape_.outputs * shape_.bits / 32;
+        for (int64_t row = 0; row < where.rows; ++row) {
+            const auto place =
+                layout::marlin_zero_point_place(where.first_output + row, shape_.bits, shape_.tile);
+            for (int64_t group = 0; group < groups; ++group) {
+                const uint32_t word =
+                    tensors_.zero_point[static_cast<size_t>(group * group_words + place.word)];
                 memory_.zero_points(row)[group] =
-                    static_cast<uint8_t>(field(word, zero_place.field, shape_.bits));
+                    static_cast<uint8_t>(field(word, place.field, shape_.bits));
             }
         }
     }
@@ -114,7 +124,7 @@ class MarlinUnpacker final : public Unpacker {
 };
 
 Status check_size(const char* name, int64_t expected, size_t got) {
-    if (static_cast<size_t>(expected) == got) return {};
+    if (static_cast<size_t>(expected) == got || got == 0) return {};
     return Status::error(Code::kShape, "Marlin %s: expected %" PRId64 " elements, got %zu", name,
                          expected, got);
 }
@@ -163,7 +173,9 @@ Result<std::unique_ptr<Unpacker>> unpack_marlin(const MarlinShape& shape, Marlin
     strip.group_size = shape.groups == 1 ? rows.columns : shape.inputs / shape.groups;
     strip.bits = shape.bits;
     strip.scale_type = shape.scale_type;
-    const RowMemory::Pieces pieces{.zero_points = shape.asymmetric};
+    const RowMemory::Pieces pieces{.codes = !tensors.weight.empty(),
+                                   .scales = !tensors.scale.empty(),
+                                   .zero_points = !tensors.zero_point.empty()};
     TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(
         std::make_unique<MarlinUnpacker>(shape, std::move(rows), tensors, std::move(memory)));

@@ -44,7 +44,8 @@ struct MarlinShape {
     [[nodiscard]] constexpr bool operator==(const MarlinShape&) const noexcept = default;
 };
 
-// The tensors of one matrix; sizes as MarlinShape says.
+// The tensors of one matrix; sizes as MarlinShape says. One that is empty is left out of the
+// strips.
 struct ConstMarlinTensors {
     std::span<const uint32_t> weight;
     std::span<const uint8_t> scale;        // in the scale type

@@ -13,9 +13,10 @@ namespace mmoe {
 
 class RowMemory {
   public:
-    // Which pieces a row has beside its scales.
+    // Which pieces a row has.
     struct Pieces {
         bool codes = true;  // else they lie elsewhere
+        bool scales = true;
         bool zero_points = false;
     };
 

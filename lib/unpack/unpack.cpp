@@ -49,14 +49,21 @@ MarlinShape marlin_shape(const QuantConfig& config, int64_t outputs, int64_t inp
             .scale_type = scale_type_of(scale_dtype)};
 }
 
-ConstMarlinTensors marlin_tensors(const MarlinShape& shape, const ProjectionTensors& tensors) {
-    return {
-        {static_cast<const uint32_t*>(tensors.weight.data),
-         static_cast<size_t>(shape.weight_words())},
-        {static_cast<const uint8_t*>(tensors.scale.data), static_cast<size_t>(shape.scale_bytes())},
-        {static_cast<const uint32_t*>(tensors.zero_point.data),
-         static_cast<size_t>(shape.zero_point_words())}};
+template <class T>
+std::span<const T> elements(const TensorView& tensor, int64_t count) {
+    return {static_cast<const T*>(tensor.data), tensor.absent() ? 0 : static_cast<size_t>(count)};
 }
+
+ConstMarlinTensors marlin_tensors(const MarlinShape& shape, const ProjectionTensors& tensors) {
+    return {elements<uint32_t>(tensors.weight, shape.weight_words()),
+            elements<uint8_t>(tensors.scale, shape.scale_bytes()),
+            elements<uint32_t>(tensors.zero_point, shape.zero_point_words())};
+}
+
+// Which roles have a tensor.
+struct Roles {
+    bool weight, scale, zero_point;
+};
 
 // Memory in which columns move.
 struct OrderScratch {
@@ -66,9 +73,10 @@ struct OrderScratch {
 
 class StripUnpacker final : public Unpacker {
   public:
-    StripUnpacker(const ReaderShape& shape, std::unique_ptr<const Reader> reader,
+    StripUnpacker(const ReaderShape& shape, Roles roles, std::unique_ptr<const Reader> reader,
                   OrderScratch order, RowMemory memory)
         : shape_(shape),
+          roles_(roles),
           reader_(std::move(reader)),
           order_(std::move(order)),
           memory_(std::move(memory)) {}
@@ -76,22 +84,26 @@ class StripUnpacker final : public Unpacker {
     Canonical strip(int64_t first_row, int64_t rows) override {
         Canonical strip = memory_.view(0, rows);
         strip.order = order_.order;
-        if (strip.codes.empty()) {
-            strip.codes = {reader_->codes_in_place(first_row),
-                           static_cast<size_t>(rows * shape_.words_per_row())};
-        } else if (order_.order.empty()) {
-            reader_->read_codes(first_row, rows, memory_.codes(0));
-        } else {
-            read_ordered_codes(first_row, rows);
-        }
-        reader_->read_scales(first_row, rows, memory_.scales(0));
-        if (shape_.asymmetric) {
+        if (roles_.weight) read_codes(first_row, rows, &strip);
+        if (roles_.scale) reader_->read_scales(first_row, rows, memory_.scales(0));
+        if (roles_.zero_point) {
             reader_->read_zero_points(first_row, rows, memory_.zero_points(0));
         }
         return strip;
     }
 
   private:
+    void read_codes(int64_t first_row, int64_t rows, Canonical* strip) {
+        if (strip->codes.empty()) {
+            strip->codes = {reader_->codes_in_place(first_row),
+                            static_cast<size_t>(rows * shape_.words_per_row())};
+        } else if (order_.order.empty()) {
+            reader_->read_codes(first_row, rows, memory_.codes(0));
+        } else {
+            read_ordered_codes(first_row, rows);
+        }
+    }
+
     // Through a block in transposed form, where one step serves kBlock outputs.
     void read_ordered_codes(int64_t first_row, int64_t rows) {
         const int64_t words = shape_.words_per_row();
@@ -106,6 +118,7 @@ class StripUnpacker final : public Unpacker {
     }
 
     ReaderShape shape_;
+    Roles roles_;
     std::unique_ptr<const Reader> reader_;
     OrderScratch order_;
     RowMemory memory_;  // of one strip
@@ -129,7 +142,8 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
                                                    int64_t max_rows,
                                                    std::shared_ptr<const Allocator> allocator) {
     if (config.format == Format::kMarlin) {
-        const MarlinShape shape = marlin_shape(config, outputs, inputs, tensors.scale.dtype);
+        const DType scales = tensors.scale.absent() ? DType::kBf16 : tensors.scale.dtype;
+        const MarlinShape shape = marlin_shape(config, outputs, inputs, scales);
         return unpack_marlin(shape,
                              {0, outputs, inputs, input_order(config, inputs, tensors.group_index)},
                              marlin_tensors(shape, tensors), max_rows, std::move(allocator));
@@ -143,7 +157,9 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
                             .zero_point_form = config.zero_point_form};
     auto reader = make_reader(config.format, shape, tensors);
     OrderScratch order{input_order(config, inputs, tensors.group_index), {}};
-    const bool ordered = !order.order.empty();
+    const Roles roles{!tensors.weight.absent(), !tensors.scale.absent(),
+                      config.asymmetric() && !tensors.zero_point.absent()};
+    const bool ordered = roles.weight && !order.order.empty();
     if (ordered) {
         const auto bytes = static_cast<uint64_t>(shape.words_per_row() * kBlock * 4);
         TRY(order.by_input, Buffer::create(allocator, bytes, "activation order"));
@@ -152,12 +168,13 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
     strip.columns = inputs;
     strip.group_size = group_size;
     strip.bits = config.bits;
-    strip.scale_type = scale_type_of(tensors.scale.dtype);
-    const RowMemory::Pieces pieces{.codes = ordered || reader->codes_in_place(0) == nullptr,
-                                   .zero_points = config.asymmetric()};
+    if (roles.scale) strip.scale_type = scale_type_of(tensors.scale.dtype);
+    const bool in_place = !ordered && reader->codes_in_place(0) != nullptr;
+    const RowMemory::Pieces pieces{
+        .codes = roles.weight && !in_place, .scales = roles.scale, .zero_points = roles.zero_point};
     TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(std::make_unique<StripUnpacker>(
-        shape, std::move(reader), std::move(order), std::move(memory)));
+        shape, roles, std::move(reader), std::move(order), std::move(memory)));
 }
 
 }  // namespace mmoe

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/memory.h"
@@ -38,6 +39,8 @@ struct ExpectedTensor {
     std::vector<DType> dtypes;
     bool required = false;  // else the tensor may be left out
 };
+// "i32 or f16", for sentences.
+std::string dtype_list(const std::vector<DType>& dtypes);
 ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs,
                                Role role);
 
@@ -56,6 +59,11 @@ Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, 
 // Every group has its share of inputs, in their plain order unless the config names another. An
 // absent tensor is fine.
 Status check_group_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index);
+
+// What a role's tensor of the right shape and type may still get wrong: scales that are not
+// finite, zero points that cannot be told, a group index that is none. An absent one is fine.
+Status check_values(const QuantConfig& config, int64_t inputs, Role role,
+                    const ProjectionTensors& tensors);
 
 // Outputs that every format cuts at whole elements, words and tiles.
 inline constexpr int64_t kOutputUnit = 64;
@@ -88,7 +96,8 @@ std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
                                  const TensorView& group_index);
 
 // Turns checked tensors into strips of the canonical form. Scratch is allocated once and holds
-// one strip of `max_rows` rows. Tensors must outlive the unpacker.
+// one strip of `max_rows` rows. Tensors must outlive the unpacker. A role whose tensor is absent is
+// left out of the strips, for callers that want one role alone.
 class Unpacker {
   public:
     static Result<std::unique_ptr<Unpacker>> create(const QuantConfig& config, int64_t outputs,

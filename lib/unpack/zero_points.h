@@ -27,6 +27,15 @@ Status check_zero_points(const QuantConfig& config, const TensorView& zero_point
     return ((stored & ~top) + ones) ^ (stored & top);
 }
 
+// And back. Under kMinusOne no field may be 0, so that nothing is borrowed.
+[[nodiscard]] constexpr uint32_t stored_zero_points(uint32_t word, ZeroPointForm form,
+                                                    int bits) noexcept {
+    const uint32_t ones = bits == 4 ? 0x11111111u : 0x01010101u;
+    const bool less_one = form == ZeroPointForm::kMinusOne || form == ZeroPointForm::kMinusOneWord;
+    return less_one ? word - ones : word;
+}
+
+static_assert(stored_zero_points(0, ZeroPointForm::kMinusOneWord, 4) == 0xEEEEEEEF);
 static_assert(true_zero_points(0x77777777, ZeroPointForm::kMinusOne, 4) == 0x88888888);
 static_assert(true_zero_points(0x0EF7FEDF, ZeroPointForm::kMinusOne, 4) == 0x1F080FE0);
 static_assert(true_zero_points(0x7FFF00FE, ZeroPointForm::kMinusOne, 8) == 0x800001FF);

@@ -46,6 +46,11 @@ static mmoe_status call_context_create(const struct Attempt* a) {
     return status;
 }
 
+static mmoe_status call_context_info(const struct Attempt* a) {
+    mmoe_device_description description = {.struct_size = sizeof description};
+    return mmoe_context_info(keep(a, 0, a->tiny->context), keep(a, 1, &description), a->error);
+}
+
 static mmoe_status call_quant_config_create(const struct Attempt* a) {
     const mmoe_quant_fields fields = {.struct_size = sizeof fields, .bits = 4, .group_size = 32};
     mmoe_quant_config* out = kPoison;
@@ -307,6 +312,27 @@ static mmoe_status call_route(const struct Attempt* a) {
     return mmoe_route(keep(a, 0, a->tiny->context), keep(a, 1, &args), NULL, a->error);
 }
 
+static mmoe_status call_marlin_describe(const struct Attempt* a) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    mmoe_marlin_description description = {.struct_size = sizeof description};
+    return mmoe_marlin_describe(keep(a, 0, a->tiny->config), keep(a, 1, &matrix), MMOE_ROLE_BIAS,
+                                keep(a, 2, &description), a->error);
+}
+
+static mmoe_status call_marlin_pack(const struct Attempt* a) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    const mmoe_marlin_args args = tiny_marlin_args();
+    return mmoe_marlin_pack(keep(a, 0, a->tiny->context), keep(a, 1, a->tiny->config),
+                            keep(a, 2, &matrix), keep(a, 3, &args), a->error);
+}
+
+static mmoe_status call_marlin_unpack(const struct Attempt* a) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    const mmoe_marlin_args args = tiny_marlin_args();
+    return mmoe_marlin_unpack(keep(a, 0, a->tiny->context), keep(a, 1, a->tiny->config),
+                              keep(a, 2, &matrix), keep(a, 3, &args), a->error);
+}
+
 static mmoe_status call_every_destroy(const struct Attempt* a) {
     (void)a;
     mmoe_context_destroy(NULL);
@@ -323,6 +349,7 @@ const struct NullRow kNullRows[] = {
     {"mmoe_device_count", call_device_count, "r"},
     {"mmoe_device_info", call_device_info, "r"},
     {"mmoe_context_create", call_context_create, "or"},
+    {"mmoe_context_info", call_context_info, "rr"},
     {"mmoe_context_destroy", call_every_destroy, "o"},
     {"mmoe_quant_config_create", call_quant_config_create, "rr"},
     {"mmoe_quant_config_load", call_quant_config_load, "ror"},
@@ -362,5 +389,8 @@ const struct NullRow kNullRows[] = {
     {"mmoe_executor_explain", call_executor_explain, "ooo"},
     {"mmoe_executor_destroy", call_every_destroy, "o"},
     {"mmoe_route", call_route, "rro"},
+    {"mmoe_marlin_describe", call_marlin_describe, "rrr"},
+    {"mmoe_marlin_pack", call_marlin_pack, "orrr"},
+    {"mmoe_marlin_unpack", call_marlin_unpack, "orrr"},
 };
 const int kNullRowCount = sizeof kNullRows / sizeof *kNullRows;

@@ -140,9 +140,28 @@ static mmoe_status take_route_args(struct TinyLayer* tiny, void* memory) {
     return mmoe_route(tiny->context, memory, NULL, &last_error);
 }
 
+static mmoe_status take_marlin_matrix(struct TinyLayer* tiny, void* memory) {
+    const mmoe_marlin_args args = tiny_marlin_args();
+    return mmoe_marlin_pack(NULL, tiny->config, memory, &args, &last_error);
+}
+
+static mmoe_status take_marlin_args(struct TinyLayer* tiny, void* memory) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    return mmoe_marlin_unpack(NULL, tiny->config, &matrix, memory, &last_error);
+}
+
+static mmoe_status fill_marlin_description(struct TinyLayer* tiny, void* memory) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    return mmoe_marlin_describe(tiny->config, &matrix, MMOE_ROLE_BIAS, memory, &last_error);
+}
+
 static mmoe_status fill_device_description(struct TinyLayer* tiny, void* memory) {
     (void)tiny;
     return mmoe_device_info(MMOE_DEVICE_CPU, 0, memory, &last_error);
+}
+
+static mmoe_status fill_context_device(struct TinyLayer* tiny, void* memory) {
+    return mmoe_context_info(tiny->context, memory, &last_error);
 }
 
 static mmoe_status fill_quant_fields(struct TinyLayer* tiny, void* memory) {
@@ -266,10 +285,10 @@ static void check_given(struct TinyLayer* tiny, const struct SizeRow* row) {
 }
 
 static void check_filled(struct TinyLayer* tiny, const struct SizeRow* row) {
-    const uint32_t size = row->size_bytes;
-    const uint32_t sizes[] = {0, 4, size - 1, kImplausible, size, size + kTailBytes};
-    for (int i = 0; i < 6; ++i) {
-        const int refused = sizes[i] < size || sizes[i] == kImplausible;
+    const uint32_t size = row->size_bytes, first = row->first_bytes;
+    const uint32_t sizes[] = {0, 4, first - 1, kImplausible, first, size, size + kTailBytes};
+    for (int i = 0; i < 7; ++i) {
+        const int refused = sizes[i] < first || sizes[i] == kImplausible;
         const uint32_t memory_bytes = memory_for(sizes[i], 4);
         unsigned char* memory = guarded(memory_bytes);
         for (uint32_t byte = size; byte < memory_bytes; ++byte) memory[byte] = kCanary;
@@ -295,6 +314,8 @@ static void given_structures_follow_the_rule(void** state) {
     const mmoe_bundle_open_options open_options = {0};
     const mmoe_run_args args = tiny_run_args();
     const mmoe_route_args route_args = tiny_route_args();
+    const mmoe_marlin_matrix marlin_matrix = tiny_marlin_matrix();
+    const mmoe_marlin_args marlin_args = tiny_marlin_args();
     const mmoe_layer layer = tiny->layer;
     const mmoe_executor_options executor_options = tiny->executor_options;
     const struct SizeRow rows[] = {
@@ -323,6 +344,10 @@ static void given_structures_follow_the_rule(void** state) {
          sizeof executor_options, &executor_options},
         {"mmoe_executor_run", take_run_args, kFirstRunArgsBytes, sizeof args, &args},
         {"mmoe_route", take_route_args, sizeof route_args, sizeof route_args, &route_args},
+        {"mmoe_marlin_pack", take_marlin_matrix, sizeof marlin_matrix, sizeof marlin_matrix,
+         &marlin_matrix},
+        {"mmoe_marlin_unpack", take_marlin_args, sizeof marlin_args, sizeof marlin_args,
+         &marlin_args},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) check_given(tiny, &rows[i]);
 }
@@ -330,6 +355,8 @@ static void given_structures_follow_the_rule(void** state) {
 static void filled_structures_follow_the_rule(void** state) {
     static const struct SizeRow kRows[] = {
         {"mmoe_device_info", fill_device_description, sizeof(mmoe_device_description),
+         sizeof(mmoe_device_description), NULL},
+        {"mmoe_context_info", fill_context_device, sizeof(mmoe_device_description),
          sizeof(mmoe_device_description), NULL},
         {"mmoe_quant_config_info", fill_quant_fields, sizeof(mmoe_quant_fields),
          sizeof(mmoe_quant_fields), NULL},
@@ -341,7 +368,8 @@ static void filled_structures_follow_the_rule(void** state) {
          sizeof(mmoe_layer), NULL},
         {"mmoe_checkpoint_layer_info place", fill_layer_place, sizeof(mmoe_layer_place),
          sizeof(mmoe_layer_place), NULL},
-        {"mmoe_support_query", fill_support, sizeof(mmoe_support), sizeof(mmoe_support), NULL},
+        {"mmoe_support_query", fill_support, offsetof(mmoe_support, most_tensor_ranks),
+         sizeof(mmoe_support), NULL},
         {"mmoe_bundle_plan", fill_bundle_plan, sizeof(mmoe_memory_plan), sizeof(mmoe_memory_plan),
          NULL},
         {"mmoe_executor_plan", fill_executor_plan, sizeof(mmoe_memory_plan),
@@ -354,6 +382,8 @@ static void filled_structures_follow_the_rule(void** state) {
          NULL},
         {"mmoe_bundle_info description", fill_bundle_description, sizeof(mmoe_bundle_description),
          sizeof(mmoe_bundle_description), NULL},
+        {"mmoe_marlin_describe", fill_marlin_description, sizeof(mmoe_marlin_description),
+         sizeof(mmoe_marlin_description), NULL},
     };
     for (size_t i = 0; i < sizeof kRows / sizeof *kRows; ++i) check_filled(*state, &kRows[i]);
 }

@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#if defined(_WIN32)
+    #include <direct.h>
+#else
+    #include <sys/stat.h>
+#endif
 
 #include <cmocka.h>
 
@@ -74,8 +78,33 @@ void tiny_expert_tensors(mmoe_expert_tensor tensors[kTinyTensorCount]) {
     }
 }
 
+mmoe_marlin_matrix tiny_marlin_matrix(void) {
+    return (mmoe_marlin_matrix){.struct_size = sizeof(mmoe_marlin_matrix),
+                                .expert_count = 1,
+                                .inputs = kTinyIntermediate,
+                                .outputs = kTinyHidden};
+}
+
+mmoe_marlin_args tiny_marlin_args(void) {
+    static float file[kTinyHidden], marlin[kTinyHidden];
+    mmoe_marlin_args args = {.struct_size = sizeof args, .role = MMOE_ROLE_BIAS};
+    args.file =
+        (mmoe_tensor){.data = file, .dtype = MMOE_DTYPE_F32, .rank = 2, .shape = {1, kTinyHidden}};
+    args.marlin = args.file;
+    args.marlin.data = marlin;
+    return args;
+}
+
 const char* tiny_checkpoint_path(void) {
     return MMOE_TEST_SCRATCH "/tiny_checkpoint";
+}
+
+static void make_checkpoint_folder(void) {
+#if defined(_WIN32)
+    _mkdir(tiny_checkpoint_path());
+#else
+    mkdir(tiny_checkpoint_path(), 0777);
+#endif
 }
 
 static void write_file(const char* name, const void* data, size_t size_bytes) {
@@ -187,7 +216,7 @@ int tiny_layer_setup(void** state) {
                                                      .max_tokens = 1,
                                                      .max_top_k = 1,
                                                      .hidden_dtype = MMOE_DTYPE_F32};
-    mkdir(tiny_checkpoint_path(), 0777);
+    make_checkpoint_folder();
     write_file("config.json", kConfigJson, strlen(kConfigJson));
     write_safetensors();
     mmoe_error error = {0};

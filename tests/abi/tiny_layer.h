@@ -37,6 +37,10 @@ mmoe_route_args tiny_route_args(void);
 enum { kTinyTensorCount = 9 };
 void tiny_expert_tensors(mmoe_expert_tensor tensors[kTinyTensorCount]);
 
+/* The bias of the down projection as a Marlin matrix; the memory is static. */
+mmoe_marlin_matrix tiny_marlin_matrix(void);
+mmoe_marlin_args tiny_marlin_args(void);
+
 /* A valid tensor of the bundle: the scales of the gate projection. */
 mmoe_tensor tiny_gate_scale(void);
 

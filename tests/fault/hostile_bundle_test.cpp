@@ -57,7 +57,8 @@ struct Fake {
 Fake make_fake() {
     const BundleSpec spec = ordered_spec();
     const CpuBundlePlan plan = plan_cpu_bundle(spec, plan_shard(spec).value());
-    Fake fake{describe_spec(spec), std::string(static_cast<size_t>(plan.slot_bytes()), '\0'),
+    Fake fake{describe_spec(spec, SavedLayout::kCpuRecords),
+              std::string(static_cast<size_t>(plan.slot_bytes()), '\0'),
               static_cast<size_t>(plan.order_offset_bytes())};
     fake.header.expert_count = 1;
     fake.header.expert_bytes = fake.payload.size();
@@ -82,6 +83,12 @@ const Row kRows[] = {
      "expert 0: input 63: expected a hidden element from 0 to 63, got 64"},
     {"an input before the first", [](Fake& fake) { set_order(fake, 0, INT32_MIN); }, Code::kBadData,
      "input 0"},
+    {"no expert",
+     [](Fake& fake) {
+         fake.header.expert_count = 0;
+         fake.payload.clear();
+     },
+     Code::kBadData, "its sizes contradict each other"},
     {"a layer of 3 TB",
      [](Fake& fake) {
          fake.header.hidden_size = 1 << 20;

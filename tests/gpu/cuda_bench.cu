@@ -320,7 +320,7 @@ const cuda::Row* pick_row(const Bench& bench) {
         if (bench.options.row == nullptr || std::strstr(row.name, bench.options.row) == nullptr) {
             continue;
         }
-        if (cuda::refuse(row, problem) == nullptr) return &row;
+        if (row.refuse(problem) == nullptr) return &row;
     }
     return cuda::choose(problem);
 }

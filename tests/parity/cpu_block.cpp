@@ -25,12 +25,13 @@ float narrow(int32_t type, float value, uint8_t* to) {
 
 }  // namespace
 
-BlockProblem::BlockProblem(const BlockCase& spec)
+BlockProblem::BlockProblem(const BlockCase& spec, int tokens)
     : spec_(spec),
+      tokens_(tokens),
       records_(spec.plan.block_bytes()),
       steps_(static_cast<size_t>(kLanes * spec.plan.inputs)),
       scales_(static_cast<size_t>(kLanes * spec.plan.groups())),
-      inputs_(static_cast<size_t>(cpu::kMaxTileTokens * spec.plan.inputs)),
+      inputs_(static_cast<size_t>(tokens * spec.plan.inputs)),
       source_(inputs_.size() * cpu::element_bytes(spec.source)) {
     std::mt19937 random(1);
     make_records(random);
@@ -70,7 +71,7 @@ void BlockProblem::make_records(std::mt19937& random) {
 
 void BlockProblem::make_inputs(std::mt19937& random) {
     std::normal_distribution<float> normal;
-    for (int token = 0; token < cpu::kMaxTileTokens; ++token) {
+    for (int token = 0; token < tokens_; ++token) {
         for (int64_t k = 0; k < spec_.plan.inputs; ++k) {
             float value = normal(random);
             switch (spec_.inputs) {

@@ -46,10 +46,10 @@ class Aligned {
     uint8_t* data_;
 };
 
-// A block, and kMaxTileTokens activations as their type holds them.
+// A block, and activations as their type holds them.
 class BlockProblem {
   public:
-    explicit BlockProblem(const BlockCase& spec);
+    BlockProblem(const BlockCase& spec, int tokens);
 
     [[nodiscard]] const uint8_t* records() const { return records_.data(); }
     [[nodiscard]] const void* source(int token) const;            // [K]
@@ -65,6 +65,7 @@ class BlockProblem {
     void make_inputs(std::mt19937& random);
 
     const BlockCase& spec_;
+    int tokens_;
     Aligned records_;
     std::vector<int> steps_;      // [64, K]: code - zero point
     std::vector<double> scales_;  // [64, groups]

@@ -22,7 +22,7 @@ inline constexpr uint32_t kMaxFileExperts = 1024;
 inline std::string saved_file(SavedHeader header, std::string_view payload) {
     std::memcpy(header.magic, kSavedMagic, sizeof header.magic);
     header.version = kSavedVersion;
-    header.layout = kSavedCpuRecords;
+    header.layout = static_cast<uint32_t>(SavedLayout::kCpuRecords);
     const uint64_t count = header.expert_count <= kMaxFileExperts ? header.expert_count : 0;
     header.payload_offset =
         round_up(sizeof header + count * sizeof(uint64_t), kSavedAlignmentBytes);

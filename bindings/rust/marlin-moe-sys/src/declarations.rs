@@ -17,6 +17,7 @@ c_aliases! {
     type mmoe_order = i32;
     type mmoe_precision = i32;
     type mmoe_scoring = i32;
+    type mmoe_marlin_activation = i32;
     type mmoe_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: mmoe_log_level, line: *const c_char)>;
     type mmoe_task_fn = Option<unsafe extern "C" fn(task_data: *mut c_void, index: u32)>;
     type mmoe_parallel_for_fn = Option<unsafe extern "C" fn(user: *mut c_void, task_count: u32, task: mmoe_task_fn, task_data: *mut c_void)>;
@@ -78,6 +79,8 @@ c_constants! {
     MMOE_CPU_TIER_AVX2 = 2;
     MMOE_CPU_TIER_AVX512 = 3;
     MMOE_CPU_TIER_AVX512_BF16 = 4;
+    MMOE_CPU_TIER_AVX_VNNI = 5;
+    MMOE_CPU_TIER_AMX_BF16 = 6;
     MMOE_ACTIVATION_SILU = 0;
     MMOE_ACTIVATION_GELU = 1;
     MMOE_ACTIVATION_GELU_TANH = 2;
@@ -129,6 +132,8 @@ c_constants! {
     MMOE_PRECISION_INT8 = 2;
     MMOE_SCORING_SOFTMAX = 0;
     MMOE_SCORING_SIGMOID = 1;
+    MMOE_MARLIN_16_BIT = 0;
+    MMOE_MARLIN_8_BIT = 1;
 }
 
 c_structs! {
@@ -243,6 +248,10 @@ c_structs! {
         reasons: u64,
         sentence: [c_char; 248],
         remedy: [c_char; 248],
+        most_tensor_ranks: u32,
+        local_intermediate_size: u32,
+        padded_intermediate_size: u32,
+        local_group_size: u32,
     }
     struct mmoe_memory_plan {
         struct_size: u32,
@@ -323,6 +332,32 @@ c_structs! {
         expert_ids: mmoe_tensor,
         expert_weights: mmoe_tensor,
     }
+    struct mmoe_marlin_matrix {
+        struct_size: u32,
+        expert_count: u32,
+        inputs: i64,
+        outputs: i64,
+        padded_inputs: i64,
+        padded_outputs: i64,
+        first_output: i64,
+        activation: mmoe_marlin_activation,
+        reserved: u32,
+    }
+    struct mmoe_marlin_description {
+        struct_size: u32,
+        reserved: u32,
+        file: mmoe_tensor,
+        marlin: mmoe_tensor,
+        file_bytes: u64,
+        marlin_bytes: u64,
+    }
+    struct mmoe_marlin_args {
+        struct_size: u32,
+        role: mmoe_role,
+        file: mmoe_tensor,
+        marlin: mmoe_tensor,
+        group_index: mmoe_tensor,
+    }
 }
 
 c_functions! {
@@ -333,6 +368,7 @@ c_functions! {
     fn mmoe_device_count(kind: mmoe_device_kind, count: *mut u32, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_device_info(kind: mmoe_device_kind, index: u32, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_create(options: *const mmoe_context_options, out: *mut *mut mmoe_context, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_context_info(context: *const mmoe_context, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_destroy(context: *mut mmoe_context);
     fn mmoe_quant_config_create(fields: *const mmoe_quant_fields, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_quant_config_load(path: *const c_char, module: *const c_char, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
@@ -372,4 +408,7 @@ c_functions! {
     fn mmoe_executor_explain(executor: *const mmoe_executor, bundle: *const mmoe_bundle, tokens: u32, text: *mut c_char, capacity_bytes: usize) -> usize;
     fn mmoe_executor_destroy(executor: *mut mmoe_executor);
     fn mmoe_route(context: *const mmoe_context, args: *const mmoe_route_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_describe(config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, role: mmoe_role, description: *mut mmoe_marlin_description, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_pack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_unpack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
 }

@@ -52,7 +52,13 @@ impl ExecutorOptions {
     }
 }
 
-/// Kernels chosen and workspace allocated once. One run at a time, which `&mut self` ensures.
+/// Kernels chosen and workspace allocated once. One run at a time, which `&mut self` ensures: it may
+/// move to another thread, but threads cannot share it.
+///
+/// ```compile_fail
+/// fn shared<T: Sync>() {}
+/// shared::<marlin_moe::Executor>();
+/// ```
 pub struct Executor {
     raw: *mut sys::mmoe_executor,
     context: Context,
