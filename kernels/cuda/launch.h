@@ -71,8 +71,6 @@ struct Layer {
     const int32_t* hidden_order = nullptr;  // [E, w13.inputs] column of each input; -1: zero
 };
 
-struct Row;
-
 // Operands of a run, device memory.
 struct Run {
     int64_t tokens = 0;                    // T
@@ -90,7 +88,6 @@ struct Run {
     void* output = nullptr;  // [T, H], rows output_stride elements apart
     int64_t output_stride = 0;
     int32_t* skipped = nullptr;  // or null: set to 1, never cleared, if an id was out of range
-    const Row* row = nullptr;    // what to multiply with, if it can serve; null: choose
 };
 
 struct Device {
@@ -112,8 +109,10 @@ struct Problem {
     int32_t expert_count = 0;
     int32_t group_sizes[2] = {};  // of the two GEMMs; 0: one scale a channel
     layout::ScaleType scale_type = layout::ScaleType::kBf16;
-    bool strips = false;     // tiles of the same outputs follow each other, in both GEMMs
-    int32_t input_step = 0;  // a divisor of every K and of every group that is not all of K
+    bool strips = false;       // tiles of the same outputs follow each other, in both GEMMs
+    int32_t input_step = 0;    // divides every K
+    int32_t group_step = 0;    // divides every group
+    int64_t weight_tiles = 0;  // of 64 outputs by K, of all experts with slots, smaller GEMM
 };
 
 struct GemmArgs;    // moe_gemm.h
@@ -126,14 +125,15 @@ struct Row {
     // Null if the row can serve the problem, else a static sentence that says why not.
     const char* (*refuse)(const Problem& problem);
     int32_t least_mean_tokens, most_mean_tokens;  // of an expert: where it is worth while
-    int32_t first_capability, last_capability;    // devices that this build has its code for
-    int32_t tile_tokens;                          // slots of one tile
-    int32_t block_tiles;                          // n64 tiles of one block; gate and up together
-    int32_t threads;                              // of a block
-    int32_t shared_bytes;                         // dynamic shared memory of a block
-    int32_t blocks_per_processor;                 // that its registers allow
-    bool rounds_weights;                          // to 16 bits, after scaling; else they are exact
-    void (*gated_kernel)(GemmArgs);               // of a first GEMM with gate and up
+    bool fills_device = false;  // passed over where it has fewer blocks than the device processors
+    int32_t first_capability, last_capability;  // devices that this build has its code for
+    int32_t tile_tokens;                        // slots of one tile
+    int32_t block_tiles;                        // n64 tiles of one block; gate and up together
+    int32_t threads;                            // of a block
+    int32_t shared_bytes;                       // dynamic shared memory of a block
+    int32_t blocks_per_processor;               // that its registers allow
+    bool rounds_weights;                        // to 16 bits, after scaling; else they are exact
+    void (*gated_kernel)(GemmArgs);             // of a first GEMM with gate and up
     void (*kernel)(GemmArgs);
     void (*layer_kernel)(DecodeArgs) = nullptr;
 };

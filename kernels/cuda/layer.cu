@@ -41,7 +41,8 @@ Element compute_type(Element hidden_type) noexcept {
 // Byte offsets of one run in the workspace. What must survive from run to run, the ticket and the
 // decode kernel's counters, comes first, wherever the others are.
 struct Workspace {
-    size_t ticket, counters, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row;
+    size_t ticket, counters, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row,
+        chunk_rows;
     size_t hidden, intermediate, results, decode_results;
     size_t total;
 };
@@ -74,6 +75,10 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     parts.tile_expert = space.take(slots / kNarrowestTile + experts, sizeof(int32_t));
     parts.row_slot = space.take(slots, sizeof(int32_t));
     parts.slot_row = space.take(slots, sizeof(int32_t));
+    if (counts_chunks(slots, experts)) {
+        const int64_t chunks = (slots + kRouteChunk - 1) / kRouteChunk;
+        parts.chunk_rows = space.take(chunks * experts, sizeof(int32_t));
+    }
     const int64_t hidden_rows = layer.ordered_inputs ? slots : tokens;
     parts.hidden = space.take(hidden_rows * layer.w13.inputs, sizeof(uint16_t));
     parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
@@ -102,7 +107,7 @@ struct Steps {
         return {at<int32_t>(parts.ticket),      at<int32_t>(parts.tile_count),
                 at<int32_t>(parts.row_begin),   at<int32_t>(parts.first_tile),
                 at<int32_t>(parts.tile_expert), at<int32_t>(parts.row_slot),
-                at<int32_t>(parts.slot_row)};
+                at<int32_t>(parts.slot_row),    at<int32_t>(parts.chunk_rows)};
     }
 };
 
@@ -305,6 +310,10 @@ const char* passed_over(const Row& row, const Problem& problem) noexcept {
     if (const char* reason = row.refuse(problem)) return reason;
     if (problem.mean_tokens < row.least_mean_tokens) return "an expert has too few tokens";
     if (problem.mean_tokens > row.most_mean_tokens) return "its tile is too narrow";
+    const int64_t processors = problem.device.processor_count;
+    if (row.fills_device && problem.weight_tiles < row.block_tiles * processors) {
+        return "its blocks are too few for the device";
+    }
     return nullptr;
 }
 
@@ -332,8 +341,11 @@ Problem describe(const Device& device, const Layer& layer, const Run& run) noexc
     for (const Matrix* matrix : {&layer.w13, &layer.w2}) {
         *group_size++ = matrix->group_size < matrix->inputs ? matrix->group_size : 0;
         problem.strips &= matrix->tile_row_stride_bytes == 128 * matrix->bits;
-        problem.input_step = std::gcd(problem.input_step, matrix->group_size);
+        problem.input_step = std::gcd(problem.input_step, matrix->inputs);
+        problem.group_step = std::gcd(problem.group_step, matrix->group_size);
     }
+    problem.weight_tiles = std::min<int64_t>(layer.expert_count, slots) *
+                           (std::min(layer.w13.outputs, layer.w2.outputs) / 64);
     return problem;
 }
 
@@ -393,7 +405,8 @@ int prepare() noexcept {
             if (status != cudaSuccess) return status;
         }
     }
-    for (const void* kernel : {route_kernel(), stage_kernel(), gather_kernel(), combine_kernel()}) {
+    for (const void* kernel : {route_kernel(), route_count_kernel(), route_scatter_kernel(),
+                               stage_kernel(), gather_kernel(), combine_kernel()}) {
         cudaFuncAttributes attributes = {};  // asking loads the kernel
         status = cudaFuncGetAttributes(&attributes, kernel);
         if (status != cudaSuccess) return status;
@@ -418,9 +431,7 @@ int run_layer_with(const Row& row, const Device& device, const Layer& layer, con
 
 int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
               void* stream) noexcept {
-    const Problem problem = describe(device, layer, run);
-    const bool named = run.row != nullptr && run.row->refuse(problem) == nullptr;
-    const Row* row = named ? run.row : choose(problem);
+    const Row* row = choose(describe(device, layer, run));
     if (row == nullptr) return cudaErrorNoKernelImageForDevice;
     return run_layer_with(*row, device, layer, run, workspace, stream);
 }

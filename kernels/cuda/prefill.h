@@ -23,26 +23,39 @@ __device__ __forceinline__ void init_barriers(uint32_t shared) {
     ptx::fence_mbarrier_init();
 }
 
+// While a warp multiplies, its item waits where it will stage results: registers are scarce then.
+template <class Tile>
+__device__ __forceinline__ uint32_t kept_work(const Ring<Tile>& ring) {
+    using Plan = PrefillPlan<Tile>;
+    return ring.shared + Plan::kStaging + (threadIdx.x / 32 - 4) * Plan::kStagingBytes;
+}
+
 template <class Tile, int kN>
 __device__ __forceinline__ void compute_item(const GemmArgs& args, const StageReader<Tile>& reader,
-                                             const PrefillWork& work, Ring<Tile>& ring) {
+                                             Ring<Tile>& ring) {
     PrefillSums<Tile, kN> sums;
     multiply_item<Tile, kN>(args, reader, ring, sums);
-    ItemStore<Tile>(args, work, ring.shared).template store<kN>(sums);
+    const uint4 work = ptx::ld_shared_128(kept_work(ring));
+    __syncwarp();  // before results take its place
+    ItemStore<Tile>(args,
+                    {static_cast<int32_t>(work.x), static_cast<int32_t>(work.y),
+                     static_cast<int32_t>(work.z), static_cast<int32_t>(work.w)},
+                    ring.shared)
+        .template store<kN>(sums);
 }
 
 // Every width is code of its own, the narrowest that holds the item's rows is run.
 template <class Tile, int kN>
 __device__ __forceinline__ void compute_narrowest(const GemmArgs& args,
-                                                  const StageReader<Tile>& reader,
-                                                  const PrefillWork& work, Ring<Tile>& ring) {
+                                                  const StageReader<Tile>& reader, int32_t rows,
+                                                  Ring<Tile>& ring) {
     if constexpr (kN < Tile::kTokens) {
-        if (work.rows > kN) {
-            compute_narrowest<Tile, kN + Tile::kTokenStep>(args, reader, work, ring);
+        if (rows > kN) {
+            compute_narrowest<Tile, kN + Tile::kTokenStep>(args, reader, rows, ring);
             return;
         }
     }
-    compute_item<Tile, kN>(args, reader, work, ring);
+    compute_item<Tile, kN>(args, reader, ring);
 }
 
 template <class Tile>
@@ -53,11 +66,8 @@ __device__ __forceinline__ void compute_items(const GemmArgs& args, uint32_t sha
     for (int32_t item = blockIdx.x; item < items; item += gridDim.x) {
         wait_full(ring);
         const uint4 work = ptx::ld_shared_128(ring.work());
-        compute_narrowest<Tile, Tile::kTokenStep>(
-            args, reader,
-            {static_cast<int32_t>(work.x), static_cast<int32_t>(work.y),
-             static_cast<int32_t>(work.z), static_cast<int32_t>(work.w)},
-            ring);
+        ptx::st_shared_128(kept_work(ring), work);
+        compute_narrowest<Tile, Tile::kTokenStep>(args, reader, static_cast<int32_t>(work.z), ring);
     }
 }
 

@@ -35,7 +35,8 @@ class HiddenLoader {
             const int64_t source = args_.x_slots_per_row != 0
                                        ? args_.routing.row_slot[row] / args_.x_slots_per_row
                                        : row;
-            ptx::st_shared_u64(sources_ + 8 * place,
+            const int even_first = place / 8 * 8 + place % 2 * 4 + place % 8 / 2;
+            ptx::st_shared_u64(sources_ + 8 * even_first,
                                reinterpret_cast<uint64_t>(static_cast<const uint16_t*>(args_.x) +
                                                           source * args_.x_stride));
         }
@@ -52,10 +53,14 @@ class HiddenLoader {
 #pragma unroll
         for (int i = 0; i < kOwnGroups; ++i) {
             if (first_row(i) >= rows_) break;
+            uint64_t sources[4];  // of rows 0, 2, 4, 6 or of rows 1, 3, 5, 7
+            const uint32_t place = sources_ + 8 * first_row(i) + threadIdx.x % 32 / 16 * 32;
+            ptx::ld_shared_128(place, sources[0], sources[1]);
+            ptx::ld_shared_128(place + 16, sources[2], sources[3]);
 #pragma unroll
             for (int pair = 0; pair < 4; ++pair) {
                 const int row = first_row(i) + 2 * pair + threadIdx.x % 32 / 16;
-                const uint64_t source = ptx::ld_shared_u64(sources_ + 8 * row);
+                const uint64_t source = sources[pair];
                 ptx::cp_async_16(unit + row * Plan::kRowBytes + (chunk % 8 ^ row % 8) * 16,
                                  reinterpret_cast<const uint8_t*>(source) + offset_bytes, bytes);
             }
@@ -69,14 +74,21 @@ class HiddenLoader {
     }
 
     const GemmArgs& args_;
-    uint32_t sources_;  // [tokens] addresses of the rows of x
+    // [tokens] addresses of the rows of x; of each eight, even ones first
+    uint32_t sources_;
     int32_t rows_;
 };
 
-// Warp 3: weights, scales, zero points and the item itself.
+// Warp 3: weights, scales, zero points and the item itself. One warp must issue a whole stage while
+// the stage before is multiplied, so all addresses are made once an item and advanced by additions.
 template <class Tile>
 class WeightLoader {
     using Plan = PrefillPlan<Tile>;
+    // 16-byte pieces of scales and zero points of one group.
+    static constexpr int kScaleChunks = Plan::kScaleBytes / 16;
+    static constexpr int kStripChunks = Plan::kStripGroupBytes / 16;
+    static constexpr int kChunks = Tile::kStrips * kStripChunks;
+    static constexpr int kOwnChunks = (kChunks + 31) / 32;
 
   public:
     static constexpr int kArrivals = 32 + 1;
@@ -85,13 +97,26 @@ class WeightLoader {
         : args_(args) {}
 
     __device__ __forceinline__ void begin(const PrefillWork& work) {
+        const Matrix& matrix = args_.matrix;
         work_ = work;
-        if (lane() < Tile::kStrips) {
-            codes_ = static_cast<const uint8_t*>(args_.matrix.codes) +
-                     work.expert * args_.matrix.expert_stride_bytes +
-                     strip_tile<Tile>(args_, work.block, lane()) * args_.matrix.tile_stride_bytes;
+        group_input_ = 0;
+        codes_ =
+            static_cast<const uint8_t*>(matrix.codes) + work.expert * matrix.expert_stride_bytes +
+            strip_tile<Tile>(args_, work.block, lane() % Tile::kStrips) * matrix.tile_stride_bytes;
+        const int64_t first_row = int64_t{work.expert} * matrix.groups() * matrix.outputs;
+#pragma unroll
+        for (int i = 0; i < kOwnChunks; ++i) {
+            const int place = lane() + 32 * i;
+            const int chunk = place % kStripChunks;
+            const int32_t tile = strip_tile<Tile>(args_, work.block, place / kStripChunks);
+            scales_[i] = chunk < kScaleChunks;
+            exists_[i] = place < kChunks && (scales_[i] || matrix.zero_points != nullptr);
+            chunks_[i] = scales_[i] ? static_cast<const uint8_t*>(matrix.scales) + 2 * first_row +
+                                          tile * Plan::kScaleBytes + 16 * chunk
+                                    : reinterpret_cast<const uint8_t*>(matrix.zero_points) +
+                                          first_row * Tile::kBits / 8 + tile * Plan::kZeroBytes +
+                                          16 * (chunk - kScaleChunks);
         }
-        next_group_ = 0;
     }
 
     __device__ __forceinline__ void load(const Ring<Tile>& ring, int32_t input) {
@@ -106,45 +131,42 @@ class WeightLoader {
         }
         __syncwarp();
         if (lane() < Tile::kStrips) {
-            ptx::cp_async_bulk(ring.weights() + lane() * Plan::kStripBytes,
-                               codes_ + input / 16 * Tile::Weight::kTileBytes, strip_bytes,
+            ptx::cp_async_bulk(ring.weights() + lane() * Plan::kStripBytes, codes_, strip_bytes,
                                ring.full());
         }
-        for (uint32_t place = ring.groups(); next_group_ < args_.matrix.groups() &&
-                                             next_group_ * args_.matrix.group_size < input + inputs;
-             ++next_group_, place += Plan::kGroupBytes) {
+        codes_ += Plan::kStripBytes;
+        uint32_t place = ring.groups() + 16 * lane();
+        while (group_input_ < input + inputs) {
             load_group(place);
+            group_input_ += args_.matrix.group_size;
+            place += Plan::kGroupBytes;
         }
         ptx::cp_async_mbarrier_arrive_noinc(ring.full());
     }
 
   private:
-    static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+    static __device__ __forceinline__ int lane() {
+        return threadIdx.x % 32;
+    }
 
-    __device__ __forceinline__ void load_group(uint32_t place) const {
-        constexpr int kScaleChunks = Plan::kScaleBytes / 16;
-        constexpr int kChunks = Plan::kStripGroupBytes / 16;
-        const Matrix& matrix = args_.matrix;
-        const int64_t row = int64_t{work_.expert} * matrix.groups() + next_group_;
-        const auto* scales = static_cast<const uint8_t*>(matrix.scales) + row * matrix.outputs * 2;
-        const auto* zeros = reinterpret_cast<const uint8_t*>(matrix.zero_points) +
-                            row * matrix.outputs * Tile::kBits / 8;
-        for (int i = lane(); i < Tile::kStrips * kChunks; i += 32) {
-            const int32_t tile = strip_tile<Tile>(args_, work_.block, i / kChunks);
-            const int chunk = i % kChunks;
-            const bool scale = chunk < kScaleChunks;
-            if (!scale && matrix.zero_points == nullptr) continue;
-            const uint8_t* source =
-                scale ? scales + tile * Plan::kScaleBytes + chunk * 16
-                      : zeros + tile * Plan::kZeroBytes + (chunk - kScaleChunks) * 16;
-            ptx::cp_async_16(place + i * 16, source, 16);
+    __device__ __forceinline__ void load_group(uint32_t place) {
+        const int32_t scale_stride = args_.matrix.outputs * 2;
+        const int32_t zero_stride = args_.matrix.outputs * Tile::kBits / 8;
+#pragma unroll
+        for (int i = 0; i < kOwnChunks; ++i) {
+            if (exists_[i]) ptx::cp_async_16(place + 512 * i, chunks_[i], 16);
+            chunks_[i] += scales_[i] ? scale_stride : zero_stride;
         }
     }
 
     const GemmArgs& args_;
     PrefillWork work_;
-    const uint8_t* codes_ = nullptr;  // of this lane's strip
-    int32_t next_group_;
+    int32_t group_input_;   // first input of the next group
+    const uint8_t* codes_;  // of this lane's strip, next stage
+    // This lane's chunks of the next group, and what they are.
+    const uint8_t* chunks_[kOwnChunks];
+    bool scales_[kOwnChunks];
+    bool exists_[kOwnChunks];
 };
 
 // All items of this block, through `loader`.

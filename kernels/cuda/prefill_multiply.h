@@ -56,13 +56,23 @@ class StageReader {
 
     // Scales and zero points of the group at `place`.
     __device__ __forceinline__ void group(uint32_t place, ScaledGroup (&groups)[Tile::kM64]) const {
+        const bool grouped = args_.matrix.scale_order == layout::MarlinScaleOrder::kGrouped;
 #pragma unroll
-        for (int m = 0; m < Tile::kM64; ++m) {
-            const int strip = m / Tile::kPartSlices * Tile::kPartStrips + strip_;
-            const int slice = slice_ + m % Tile::kPartSlices;
-            const uint32_t base = place + strip * Plan::kStripGroupBytes;
-            groups[m] =
-                Weight::group(zero_pair(base + Plan::kScaleBytes, slice), scale_pair(base, slice));
+        for (int part = 0; part < Tile::kParts; ++part) {
+            const uint32_t base =
+                place + (part * Tile::kPartStrips + strip_) * Plan::kStripGroupBytes;
+            uint32_t scales[Tile::kPartSlices];
+            if (grouped) {  // the pairs of neighbouring slices are neighbours
+                load_slices<Tile::kPartSlices>(base + 16 * group_row() + 4 * slice_, scales);
+            } else {
+#pragma unroll
+                for (int i = 0; i < Tile::kPartSlices; ++i) scales[i] = single_pair(base, i);
+            }
+#pragma unroll
+            for (int i = 0; i < Tile::kPartSlices; ++i) {
+                groups[part * Tile::kPartSlices + i] =
+                    Weight::group(zero_pair(base + Plan::kScaleBytes, slice_ + i), scales[i]);
+            }
         }
     }
 
@@ -102,14 +112,12 @@ class StageReader {
         const int word = Weight::zero_point_word(group_row(), slice);
         return Weight::zero_point_pair(ptx::ld_shared_32(base + 4 * word), slice);
     }
-    // Rows g and g + 8 of a slice.
-    __device__ __forceinline__ uint32_t scale_pair(uint32_t base, int slice) const {
-        const layout::MarlinScaleOrder order = args_.matrix.scale_order;
-        const int n = 16 * slice + group_row();
-        const auto low = static_cast<uint32_t>(layout::marlin_scale_place(n, order));
-        const uint32_t apart = order == layout::MarlinScaleOrder::kGrouped ? 1 : 2;
-        const uint32_t address = base + 2 * low;
-        return ptx::ld_shared_16(address) | ptx::ld_shared_16(address + 2 * apart) << 16;
+    // Rows g and g + 8 of a slice in the single order.
+    __device__ __forceinline__ uint32_t single_pair(uint32_t base, int slice) const {
+        const int n = 16 * (slice_ + slice) + group_row();
+        const auto order = layout::MarlinScaleOrder::kSingle;
+        const auto place = static_cast<uint32_t>(layout::marlin_scale_place(n, order));
+        return ptx::ld_shared_16(base + 2 * place) | ptx::ld_shared_16(base + 2 * place + 4) << 16;
     }
     static __device__ __forceinline__ int group_row() {
         return threadIdx.x % 32 / 4;
@@ -125,14 +133,14 @@ class StageReader {
 template <class Tile, int kN>
 __device__ __forceinline__ void issue_step(PrefillSums<Tile, kN>& sums,
                                            const uint32_t (&fragments)[Tile::kM64][4],
-                                           uint64_t hidden, bool accumulate) {
+                                           uint64_t hidden) {
     ptx::wgmma_fence();
 #pragma unroll
     for (int m = 0; m < Tile::kM64; ++m) {
         if constexpr (std::is_same_v<typename Tile::Number, Bf16>) {
-            ptx::Wgmma<kN>::bf16(sums.at[m], fragments[m], hidden, accumulate);
+            ptx::Wgmma<kN>::bf16(sums.at[m], fragments[m], hidden);
         } else {
-            ptx::Wgmma<kN>::f16(sums.at[m], fragments[m], hidden, accumulate);
+            ptx::Wgmma<kN>::f16(sums.at[m], fragments[m], hidden);
         }
     }
     ptx::wgmma_commit_group();
@@ -143,9 +151,7 @@ __device__ __forceinline__ void convert_step(const typename Tile::Weight::Raw (&
                                              const ScaledGroup (&groups)[Tile::kM64],
                                              uint32_t (&fragments)[Tile::kM64][4]) {
 #pragma unroll
-    for (int m = 0; m < Tile::kM64; ++m) {
-        Tile::Weight::convert(raw[m], groups[m], fragments[m]);
-    }
+    for (int m = 0; m < Tile::kM64; ++m) Tile::Weight::convert(raw[m], groups[m], fragments[m]);
 }
 
 template <class Tile>
@@ -154,67 +160,89 @@ __device__ __forceinline__ void wait_full(const Ring<Tile>& ring) {
     ptx::fence_proxy_async();  // rows of x came by ordinary copies, wgmma reads them
 }
 
+// Groups of scales and zero points, as a lane's multiplying loop meets them.
+template <class Tile>
+struct GroupWalk {
+    static constexpr int kSteps = Tile::kFineGroups ? 2 : 4;  // between two looks
+
+    ScaledGroup groups[Tile::kM64];
+    uint32_t place;      // of the group under way, or of the one before the first of a stage
+    int32_t steps_left;  // of this group, the ones under way included
+
+    __device__ __forceinline__ void begin(const GemmArgs& args, const StageReader<Tile>& reader,
+                                          const Ring<Tile>& ring) {
+        place = ring.groups();
+        reader.group(place, groups);
+        steps_left = args.matrix.group_size / 16;
+    }
+    __device__ __forceinline__ void enter(const Ring<Tile>& ring) {
+        place = ring.groups() - PrefillPlan<Tile>::kGroupBytes;
+    }
+    // `last`: there is no group after this one.
+    __device__ __forceinline__ void pass(const GemmArgs& args, const StageReader<Tile>& reader,
+                                         bool last) {
+        steps_left -= kSteps;
+        if (steps_left != 0 || last) return;
+        place += PrefillPlan<Tile>::kGroupBytes;
+        reader.group(place, groups);
+        steps_left = args.matrix.group_size / 16;
+    }
+};
+
+// The stage before `ring`'s is no longer read by this warp.
+template <class Tile>
+__device__ __forceinline__ void release_before(const Ring<Tile>& ring) {
+    const int stage = ring.stage == 0 ? Tile::kStages - 1 : ring.stage - 1;
+    const uint32_t barrier = ring.shared + PrefillPlan<Tile>::kEmpty + 8 * stage;
+    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(barrier);
+}
+
 // The whole of K for the item that begins at `ring`'s stage, which is full. Leaves the ring at the
-// stage after the last.
+// stage after the last. Words are read three steps before they are multiplied. The code of a unit
+// is straight where it can be: the compiler then converts while it enqueues.
 template <class Tile, int kN>
 __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageReader<Tile>& reader,
                                               Ring<Tile>& ring, PrefillSums<Tile, kN>& sums) {
     using Plan = PrefillPlan<Tile>;
+    constexpr uint32_t kUnitTiles = Tile::kUnit / 16 * Tile::Weight::kTileBytes;
     typename Tile::Weight::Raw raw[2][Tile::kM64];
     uint32_t fragments[2][Tile::kM64][4];
+    GroupWalk<Tile> walk;
     sums.clear();
-    ScaledGroup groups[Tile::kM64];
-    const int units = args.matrix.inputs / Tile::kUnit;
-    const int units_per_group = args.matrix.group_size / Tile::kUnit;
-    int units_in_group = 1;
-    uint32_t used = 0;  // barrier of the stage before, while its last step is under way
-
+    walk.begin(args, reader, ring);
     reader.words(ring.weights(), 0, raw[0]);
+    convert_step<Tile>(raw[0], walk.groups, fragments[0]);
     reader.words(ring.weights(), 1, raw[1]);
-    reader.group(ring.groups(), groups);
-    convert_step<Tile>(raw[0], groups, fragments[0]);
     reader.words(ring.weights(), 2, raw[0]);
-    for (int unit = 0; unit < units; ++unit) {
-        const int half = unit % 2;
-        const uint32_t weights = ring.weights() + 4 * half * Tile::Weight::kTileBytes;
-        const uint64_t hidden = ptx::wgmma_descriptor(ring.hidden() + half * Plan::kUnitBytes);
-        uint32_t next = unit + 1 < units ? ring.weights() + 4 * Tile::Weight::kTileBytes : weights;
-        uint32_t next_group = ring.groups() + (units_per_group == 1 ? Plan::kGroupBytes : 0);
-        const uint32_t own = ring.empty();
+    const int32_t units = args.matrix.inputs / Tile::kUnit;
+    for (int32_t unit = 0; unit < units; ++unit) {
+        const bool second = unit % 2 != 0;  // of its stage
+        const bool last = unit + 1 == units;
+        const uint32_t weights = ring.weights() + (second ? kUnitTiles : 0);
+        const uint64_t hidden =
+            ptx::wgmma_descriptor(ring.hidden() + (second ? Plan::kUnitBytes : 0));
+        uint32_t next = last ? weights : weights + kUnitTiles;  // past K, words are not used
 #pragma unroll
         for (int step = 0; step < 4; ++step) {
-            issue_step<Tile, kN>(sums, fragments[step % 2], hidden + 2 * step, true);
+            issue_step<Tile, kN>(sums, fragments[step % 2], hidden + 2 * step);
             ptx::wgmma_wait_group<1>();  // the step before: its fragments may be rewritten
-            if (step == 0 && used != 0) {
-                if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(used);
-                used = 0;
-            }
-            if (step == 3 && units_in_group == units_per_group) {
-                units_in_group = 0;
-                if (unit + 1 < units) reader.group(next_group, groups);
-            }
-            convert_step<Tile>(raw[(step + 1) % 2], groups, fragments[(step + 1) % 2]);
-            if (step == 0) reader.words(weights, 3, raw[1]);
-            if (step == 1) {
-                if (half == 1) {
-                    ring.advance();
-                    if (unit + 1 < units) {
-                        wait_full(ring);
-                        next = ring.weights();
-                        next_group = ring.groups();
-                    }
+            if (step == 0 && !second && unit != 0) release_before(ring);
+            if (step == 3) walk.pass(args, reader, last);
+            if (Tile::kFineGroups && step == 1) walk.pass(args, reader, false);
+            convert_step<Tile>(raw[(step + 1) % 2], walk.groups, fragments[(step + 1) % 2]);
+            if (step == 1 && (second || last)) {
+                ring.advance();
+                if (!last) {
+                    wait_full(ring);
+                    next = ring.weights();
                 }
-                reader.words(next, 0, raw[0]);
+                walk.enter(ring);
             }
-            if (step == 2) reader.words(next, 1, raw[1]);
-            if (step == 3) reader.words(next, 2, raw[0]);
+            reader.words(step == 0 ? weights : next, (step + 3) % 4, raw[(step + 1) % 2]);
         }
-        ++units_in_group;
-        if (half == 1 || unit + 1 == units) used = own;
     }
-    if (units % 2 != 0) ring.advance();
     ptx::wgmma_wait_group<0>();
-    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(used);
+    release_before(ring);
 }
 
 }  // namespace mmoe::cuda

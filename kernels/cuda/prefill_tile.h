@@ -16,11 +16,13 @@ namespace mmoe::cuda {
 
 // kM64: wgmma instructions of 64 outputs that one warp group issues a step.
 // kTokens: most slots of a tile; a tile multiplies its own count, rounded up to kTokenStep.
-template <int kM64_, int kTokens_, int kTokenStep_>
+// kFineGroups: groups are multiples of 32 inputs, else of 64.
+template <int kM64_, int kTokens_, int kTokenStep_, bool kFineGroups_>
 struct PrefillShape {
     static constexpr int kM64 = kM64_;
     static constexpr int kTokens = kTokens_;
     static constexpr int kTokenStep = kTokenStep_;
+    static constexpr bool kFineGroups = kFineGroups_;
 };
 
 template <class Number_, int kBits_, class Shape, bool kGated_>
@@ -33,6 +35,7 @@ struct PrefillTile {
     static constexpr int kM64 = Shape::kM64;
     static constexpr int kTokens = Shape::kTokens;
     static constexpr int kTokenStep = Shape::kTokenStep;
+    static constexpr bool kFineGroups = Shape::kFineGroups;
 
     static constexpr int kThreads = 384;  // one warp group loads, two multiply
     static constexpr int kHiddenWarps = 3;
@@ -45,7 +48,7 @@ struct PrefillTile {
     static constexpr int kInputs = 128;  // of one stage
     static constexpr int kUnit = 64;     // inputs between two looks at barriers and groups
     static constexpr int kStages = kBits_ == 4 ? 4 : 3;
-    static constexpr int kMostGroups = 2;  // that begin in one stage
+    static constexpr int kMostGroups = kFineGroups ? 4 : 2;  // that begin in one stage
 
     // Registers a thread, after the warp groups have shared them out anew.
     static constexpr int kLoadRegisters = 56;

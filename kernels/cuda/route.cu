@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routing in one launch. Block e reads all ids twice: first it counts the slots of experts below
-// e, which is where its rows begin, and its own slots warp by warp; then it writes its own slots in
-// rising order. So no block waits for another and the order is stable. The last block to finish
-// turns counts into the list of tiles.
+// Routing of few slots in one launch. Block e reads all ids twice: first it counts the slots of
+// experts below e, which is where its rows begin, and its own slots warp by warp; then it writes
+// its own slots in rising order. So no block waits for another and the order is stable. The last
+// block to finish turns counts into the list of tiles.
 #include <cuda_runtime.h>
 
 #include "cuda/choice.h"
+#include "cuda/route_tiles.h"
 #include "cuda/routing.h"
 
 namespace mmoe::cuda {
@@ -13,7 +14,6 @@ namespace {
 
 constexpr int kWarps = 16;
 constexpr int kThreads = 32 * kWarps;
-constexpr uint32_t kAll = 0xFFFFFFFF;
 
 // The contiguous slots of one warp, a multiple of 32 long but for the end.
 struct Segment {
@@ -67,52 +67,6 @@ __device__ __forceinline__ void write_rows(const RouteArgs& args, Segment segmen
     }
 }
 
-// Sum of `value` over lower threads of the block, and over all of them.
-struct Scan {
-    int32_t before, total;
-};
-
-__device__ __forceinline__ Scan scan_block(int32_t value, int32_t (&warp_sums)[kWarps]) {
-    const int lane = threadIdx.x % 32;
-    const int warp = threadIdx.x / 32;
-    int32_t inclusive = value;
-    for (int distance = 1; distance < 32; distance *= 2) {
-        const int32_t lower = __shfl_up_sync(kAll, inclusive, distance);
-        if (lane >= distance) inclusive += lower;
-    }
-    __syncthreads();  // the sums of the scan before this one have been read
-    if (lane == 31) warp_sums[warp] = inclusive;
-    __syncthreads();
-    Scan scan = {inclusive - value, 0};
-    for (int other = 0; other < kWarps; ++other) {
-        if (other < warp) scan.before += warp_sums[other];
-        scan.total += warp_sums[other];
-    }
-    return scan;
-}
-
-__device__ void write_tiles(const RouteArgs& args, int32_t (&warp_sums)[kWarps]) {
-    const Routing& routing = args.routing;
-    int32_t tile_count = 0;
-    for (int32_t first = 0; first < args.expert_count; first += kThreads) {
-        const int32_t expert = first + static_cast<int32_t>(threadIdx.x);
-        int32_t tiles = 0;
-        if (expert < args.expert_count) {  // past L1: other blocks wrote these
-            const int32_t rows =
-                __ldcg(&routing.row_begin[expert + 1]) - __ldcg(&routing.row_begin[expert]);
-            tiles = (rows + args.tile_tokens - 1) / args.tile_tokens;
-        }
-        const Scan scan = scan_block(tiles, warp_sums);
-        const int32_t first_tile = tile_count + scan.before;
-        if (expert < args.expert_count) routing.first_tile[expert] = first_tile;
-        for (int32_t tile = 0; tile < tiles; ++tile) {
-            routing.tile_expert[first_tile + tile] = expert;
-        }
-        tile_count += scan.total;
-    }
-    if (threadIdx.x == 0) *routing.tile_count = tile_count;
-}
-
 __global__ void __launch_bounds__(kThreads) moe_route(const RouteArgs args) {
     __shared__ int32_t below[kWarps];
     __shared__ int32_t own[kWarps];
@@ -146,7 +100,7 @@ __global__ void __launch_bounds__(kThreads) moe_route(const RouteArgs args) {
     __syncthreads();
     if (!last) return;
     __threadfence();
-    write_tiles(args, below);
+    write_tiles<kWarps>(args, below);
     if (threadIdx.x == 0) *args.routing.ticket = 0;
 }
 
@@ -157,6 +111,9 @@ const void* route_kernel() noexcept {
 }
 
 int launch_route(const RouteArgs& args, void* stream) noexcept {
+    if (counts_chunks(args.tokens * args.top_k, args.expert_count)) {
+        return launch_route_chunks(args, stream);
+    }
     const auto blocks = static_cast<unsigned>(args.expert_count);
     moe_route<<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
     return cudaGetLastError();

@@ -18,7 +18,17 @@ struct Routing {
     int32_t* tile_expert;  // [tiles] expert of each tile
     int32_t* row_slot;     // [slots] slot of each row
     int32_t* slot_row;     // [slots] row of each slot; -1: skipped
+    int32_t* chunk_rows;   // [chunks, E] rows of each expert before a chunk of slots
 };
+
+constexpr int32_t kRouteChunk = 2048;  // slots that one block counts
+
+// Whether routing counts chunks of slots; else every block reads all of them, in one launch.
+constexpr bool counts_chunks(int64_t slots, int64_t experts) noexcept {
+    constexpr int64_t kFewSlots = 4096;
+    constexpr int64_t kMostExperts = 2048;  // counted in shared memory by every warp
+    return slots > kFewSlots && experts <= kMostExperts;
+}
 
 struct RouteArgs {
     Routing routing;
@@ -43,8 +53,11 @@ __device__ __forceinline__ int64_t live_tokens(int64_t tokens, const int32_t* to
     return count < 0 ? 0 : count < tokens ? count : tokens;
 }
 
-// One block an expert. Returns a cudaError_t, as every launch here.
+// Returns a cudaError_t, as every launch here.
 int launch_route(const RouteArgs& args, void* stream) noexcept;
+int launch_route_chunks(const RouteArgs& args, void* stream) noexcept;  // of many slots
 const void* route_kernel() noexcept;
+const void* route_count_kernel() noexcept;
+const void* route_scatter_kernel() noexcept;
 
 }  // namespace mmoe::cuda

@@ -236,6 +236,7 @@ struct Bench {
     std::vector<int32_t*> ids;  // one routing a layer
     cuda::Run run;
     void* workspace;
+    const cuda::Row* row = nullptr;
 };
 
 double active_bytes(const Shape& shape, int tokens, int bits) {
@@ -264,8 +265,8 @@ void fill_routing(const Bench& bench, int tokens, int32_t* device_ids, uint32_t 
 
 void enqueue(Bench& bench, size_t layer) {
     bench.run.expert_ids = bench.ids[layer];
-    check(cuda::run_layer(bench.device, bench.layers[layer], bench.run, bench.workspace,
-                          bench.stream),
+    check(cuda::run_layer_with(*bench.row, bench.device, bench.layers[layer], bench.run,
+                               bench.workspace, bench.stream),
           "run_layer");
 }
 
@@ -312,31 +313,29 @@ Point time_layers(Bench& bench, size_t sets, double estimate_us) {
     return {times[times.size() / 2], times[times.size() / 10], times[times.size() * 9 / 10]};
 }
 
-const cuda::Row* named_row(const Bench& bench) {
-    if (bench.options.row == nullptr) return nullptr;
+// The named row if it can serve, else the chosen one.
+const cuda::Row* pick_row(const Bench& bench) {
     const cuda::Problem problem = cuda::describe(bench.device, bench.layers[0], bench.run);
     for (const cuda::Row& row : cuda::rows()) {
-        const bool named = std::strstr(row.name, bench.options.row) != nullptr;
-        if (named && row.refuse(problem) == nullptr) return &row;
+        if (bench.options.row == nullptr || std::strstr(row.name, bench.options.row) == nullptr) {
+            continue;
+        }
+        if (row.refuse(problem) == nullptr) return &row;
     }
-    return nullptr;
+    return cuda::choose(problem);
 }
 
 void time_tokens(Bench& bench, int tokens) {
     const size_t sets = layer_sets(bench.shape, tokens, bench.options.bits);
     for (size_t i = 0; i < sets; ++i) fill_routing(bench, tokens, bench.ids[i], tokens * 31 + i);
     bench.run.tokens = tokens;
-    bench.run.row = named_row(bench);
+    bench.row = pick_row(bench);
     enqueue(bench, 0);
     check(cudaStreamSynchronize(bench.stream), "first run");
     const double error = std::max(token_error(bench.layers[0], bench.run, 0),
                                   token_error(bench.layers[0], bench.run, tokens - 1));
     const double estimate = active_bytes(bench.shape, tokens, bench.options.bits) / 3e6;
     const Point point = time_layers(bench, sets, estimate);
-    const cuda::Row* row =
-        bench.run.row != nullptr
-            ? bench.run.row
-            : cuda::choose(cuda::describe(bench.device, bench.layers[0], bench.run));
     char date[16];
     const std::time_t now = std::time(nullptr);
     std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
@@ -347,7 +346,7 @@ void time_tokens(Bench& bench, int tokens) {
     std::printf("%s,%s,%s,%s,%s,%d,%d,%d,bf16,%d,%.2f,%.2f,%.2f,%.2e,%s\n", date,
                 commit != nullptr ? commit : "", properties.name, clocks != nullptr ? clocks : "",
                 bench.shape.name, bench.options.bits, bench.options.symmetric ? 1 : 0, kGroup,
-                tokens, point.median, point.low, point.high, error, row->name);
+                tokens, point.median, point.low, point.high, error, bench.row->name);
     std::fflush(stdout);
 }
 

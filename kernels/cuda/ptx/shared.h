@@ -42,10 +42,8 @@ __device__ __forceinline__ float ld_shared_f32(uint32_t address) {
     return value;
 }
 
-__device__ __forceinline__ uint64_t ld_shared_u64(uint32_t address) {
-    uint64_t value;
-    asm volatile("ld.shared.u64 %0, [%1];" : "=l"(value) : "r"(address) : "memory");
-    return value;
+__device__ __forceinline__ void ld_shared_128(uint32_t address, uint64_t& low, uint64_t& high) {
+    asm volatile("ld.shared.v2.u64 {%0, %1}, [%2];" : "=l"(low), "=l"(high) : "r"(address));
 }
 
 __device__ __forceinline__ void st_shared_u64(uint32_t address, uint64_t value) {

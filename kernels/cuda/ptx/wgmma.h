@@ -44,23 +44,25 @@ __device__ __forceinline__ uint64_t wgmma_descriptor(uint32_t shared) {
 template <int kN>
 struct Wgmma;
 
-// REGISTERS names the N / 2 sums; A, B and ACCUMULATE are the numbers of the operands after them.
-#define MMOE_WGMMA_ASM(N, TYPE, REGISTERS, A, B, ACCUMULATE, ...)                      \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " ACCUMULATE                        \
-                 ", 0;\nwgmma.mma_async.sync.aligned.m64n" #N "k16.f32." TYPE "." TYPE \
-                 " {" REGISTERS "}, {" A "}, " B ", p, 1, 1, 0;\n}\n"                  \
-                 : __VA_ARGS__                                                         \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(int{accumulate}))
-#define MMOE_WGMMA(N, REGISTERS, A, B, ACCUMULATE, ...)                                        \
+// REGISTERS names the N / 2 sums; A and B are the numbers of the operands after them. The predicate
+// says that sums are added to.
+#define MMOE_WGMMA_ASM(N, TYPE, REGISTERS, A, B, ...)                                           \
+    asm volatile(                                                                               \
+        "{\n.reg .pred p;\nsetp.eq.u32 p, 1, 1;\n"                                              \
+        "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." TYPE "." TYPE " {" REGISTERS "}, {" A \
+        "}, " B ", p, 1, 1, 0;\n}\n"                                                            \
+        : __VA_ARGS__                                                                           \
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
+#define MMOE_WGMMA(N, REGISTERS, A, B, ...)                                                    \
     template <>                                                                                \
     struct Wgmma<N> {                                                                          \
         static __device__ __forceinline__ void bf16(float (&d)[N / 2], const uint32_t (&a)[4], \
-                                                    uint64_t b, bool accumulate) {             \
-            MMOE_WGMMA_ASM(N, "bf16", REGISTERS, A, B, ACCUMULATE, __VA_ARGS__);               \
+                                                    uint64_t b) {                              \
+            MMOE_WGMMA_ASM(N, "bf16", REGISTERS, A, B, __VA_ARGS__);                           \
         }                                                                                      \
         static __device__ __forceinline__ void f16(float (&d)[N / 2], const uint32_t (&a)[4],  \
-                                                   uint64_t b, bool accumulate) {              \
-            MMOE_WGMMA_ASM(N, "f16", REGISTERS, A, B, ACCUMULATE, __VA_ARGS__);                \
+                                                   uint64_t b) {                               \
+            MMOE_WGMMA_ASM(N, "f16", REGISTERS, A, B, __VA_ARGS__);                            \
         }                                                                                      \
     }
 #define MMOE_SUMS(I)                                                                            \
@@ -83,14 +85,14 @@ struct Wgmma;
 #define MMOE_NAMES_112 MMOE_NAMES_96 ", %48, %49, %50, %51, %52, %53, %54, %55"
 #define MMOE_NAMES_128 MMOE_NAMES_112 ", %56, %57, %58, %59, %60, %61, %62, %63"
 
-MMOE_WGMMA(16, MMOE_NAMES_16, "%8, %9, %10, %11", "%12", "%13", MMOE_SUMS_16);
-MMOE_WGMMA(32, MMOE_NAMES_32, "%16, %17, %18, %19", "%20", "%21", MMOE_SUMS_32);
-MMOE_WGMMA(48, MMOE_NAMES_48, "%24, %25, %26, %27", "%28", "%29", MMOE_SUMS_48);
-MMOE_WGMMA(64, MMOE_NAMES_64, "%32, %33, %34, %35", "%36", "%37", MMOE_SUMS_64);
-MMOE_WGMMA(80, MMOE_NAMES_80, "%40, %41, %42, %43", "%44", "%45", MMOE_SUMS_80);
-MMOE_WGMMA(96, MMOE_NAMES_96, "%48, %49, %50, %51", "%52", "%53", MMOE_SUMS_96);
-MMOE_WGMMA(112, MMOE_NAMES_112, "%56, %57, %58, %59", "%60", "%61", MMOE_SUMS_112);
-MMOE_WGMMA(128, MMOE_NAMES_128, "%64, %65, %66, %67", "%68", "%69", MMOE_SUMS_128);
+MMOE_WGMMA(16, MMOE_NAMES_16, "%8, %9, %10, %11", "%12", MMOE_SUMS_16);
+MMOE_WGMMA(32, MMOE_NAMES_32, "%16, %17, %18, %19", "%20", MMOE_SUMS_32);
+MMOE_WGMMA(48, MMOE_NAMES_48, "%24, %25, %26, %27", "%28", MMOE_SUMS_48);
+MMOE_WGMMA(64, MMOE_NAMES_64, "%32, %33, %34, %35", "%36", MMOE_SUMS_64);
+MMOE_WGMMA(80, MMOE_NAMES_80, "%40, %41, %42, %43", "%44", MMOE_SUMS_80);
+MMOE_WGMMA(96, MMOE_NAMES_96, "%48, %49, %50, %51", "%52", MMOE_SUMS_96);
+MMOE_WGMMA(112, MMOE_NAMES_112, "%56, %57, %58, %59", "%60", MMOE_SUMS_112);
+MMOE_WGMMA(128, MMOE_NAMES_128, "%64, %65, %66, %67", "%68", MMOE_SUMS_128);
 
 #undef MMOE_WGMMA_ASM
 #undef MMOE_WGMMA
