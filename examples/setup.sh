@@ -15,6 +15,8 @@ TEST_WISHES=(
     "command cargo cargo"
     "command go golang-go"
     "command luajit luajit"
+    "command mcs mono-mcs"
+    "command mono mono-runtime"
     "command doxygen doxygen"
     "file /usr/share/doxygen-awesome-css doxygen-awesome-css"
     "command man man-db"
