@@ -24,10 +24,11 @@ find "$build" -name '*.gcda' -delete
 ctest --test-dir "$build" --output-on-failure --timeout 600 --parallel "$(nproc)" \
     -LE "package|docs|arch" || true
 
-gcovr --root "$root" --object-directory "$build" \
+# The compiler noted sources relative to the build folder.
+(cd "$build" && gcovr --root "$root" --object-directory "$build" \
     --filter "$root/lib/" --exclude '.*/cuda[a-z_]*\.(cpp|h)' \
     --exclude-throw-branches --exclude-unreachable-branches \
-    --html "$build/coverage.html" --json-summary "$build/coverage.json" "$build" >/dev/null
+    --html coverage.html --json-summary coverage.json "$build" >/dev/null)
 python3 - "$build/coverage.json" "$LINES_WANTED" "$BRANCHES_WANTED" <<'PYTHON'
 import json
 import sys
