@@ -331,7 +331,8 @@ typedef void (*mmoe_parallel_for_fn)(void* user, uint32_t task_count, mmoe_task_
 /** Options of mmoe_context_create(). */
 typedef struct mmoe_context_options {
     uint32_t struct_size;              /**< `sizeof(mmoe_context_options)`. */
-    mmoe_device_kind device_kind;      /**< 0: the CPU. */
+    mmoe_device_kind device_kind;      /**< 0: CUDA if the device can be used, else the CPU; see
+                                            mmoe_context_info(). */
     int32_t device_index;              /**< CUDA ordinal; 0 on the CPU. */
     uint32_t thread_count;             /**< CPU threads of one run, the caller's among them; 0: one
                                             a hardware thread that the process may use. */
@@ -366,6 +367,19 @@ typedef struct mmoe_context_options {
  */
 MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_context** out,
                                          mmoe_error* error);
+
+/**
+ * Describes the device of a context: where tensors of a run must lie.
+ *
+ * @param context      The context asked.
+ * @param description  Filled as far as its `struct_size` reaches, as by mmoe_device_info().
+ * @param error        NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `context` or `description` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `description->struct_size` is too small.
+ * @retval MMOE_ERR_DEVICE        CUDA: the device no longer answers.
+ */
+MMOE_API mmoe_status mmoe_context_info(const mmoe_context* context,
+                                       mmoe_device_description* description, mmoe_error* error);
 
 /** Drops the caller's reference. @param context  NULL, or a context. */
 MMOE_API void mmoe_context_destroy(mmoe_context* context);
@@ -709,11 +723,19 @@ enum {
 
 /** Answer of mmoe_support_query(). */
 typedef struct mmoe_support {
-    uint32_t struct_size; /**< Set by the caller before the call. */
-    int32_t supported;    /**< 1: a bundle can be made and run. 0: see `reasons`. */
-    uint64_t reasons;     /**< `MMOE_REASON_*` bits; 0 if supported. */
-    char sentence[248];   /**< Why not, for every reason; empty if supported. */
-    char remedy[248];     /**< The smallest change that helps; empty if supported or none. */
+    uint32_t struct_size;       /**< Set by the caller before the call. */
+    int32_t supported;          /**< 1: a bundle can be made and run. 0: see `reasons`. */
+    uint64_t reasons;           /**< `MMOE_REASON_*` bits; 0 if supported. */
+    char sentence[248];         /**< Why not, for every reason; empty if supported. */
+    char remedy[248];           /**< The smallest change that helps; empty if supported or none. */
+    uint32_t most_tensor_ranks; /**< Tensor ranks, not above those asked about, that work;
+                                     0 where the layer itself cannot run. */
+    uint32_t local_intermediate_size;  /**< Intermediate channels of this rank; 0 if it is not
+                                            supported, as the members below. */
+    uint32_t padded_intermediate_size; /**< The same as kept on the device. */
+    uint32_t local_group_size;         /**< Of these channels, those that share a scale of the
+                                            down projection: less than g where groups straddle
+                                            ranks, and their scales are repeated. */
 } mmoe_support;
 
 /**
@@ -1118,8 +1140,8 @@ typedef struct mmoe_executor_options {
                                    executor is made. */
     uint32_t reserved;        /**< Must be 0. */
     void* workspace;          /**< Memory of the context's device, aligned to 256 bytes, to be kept
-                                   while the executor lives; it then allocates none. NULL: it
-                                   allocates its own. */
+                                   while the executor lives; it then keeps none of its own.
+                                   NULL: it allocates one. */
     uint64_t workspace_bytes; /**< Of `workspace`; mmoe_executor_plan()'s `resident_bytes`. */
 } mmoe_executor_options;
 

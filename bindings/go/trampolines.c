@@ -11,6 +11,7 @@ static __typeof__(&mmoe_status_name) at_mmoe_status_name;
 static __typeof__(&mmoe_device_count) at_mmoe_device_count;
 static __typeof__(&mmoe_device_info) at_mmoe_device_info;
 static __typeof__(&mmoe_context_create) at_mmoe_context_create;
+static __typeof__(&mmoe_context_info) at_mmoe_context_info;
 static __typeof__(&mmoe_context_destroy) at_mmoe_context_destroy;
 static __typeof__(&mmoe_quant_config_create) at_mmoe_quant_config_create;
 static __typeof__(&mmoe_quant_config_load) at_mmoe_quant_config_load;
@@ -69,6 +70,8 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_device_info == NULL) return "mmoe_device_info";
     *(void **)&at_mmoe_context_create = dlsym(library, "mmoe_context_create");
     if (at_mmoe_context_create == NULL) return "mmoe_context_create";
+    *(void **)&at_mmoe_context_info = dlsym(library, "mmoe_context_info");
+    if (at_mmoe_context_info == NULL) return "mmoe_context_info";
     *(void **)&at_mmoe_context_destroy = dlsym(library, "mmoe_context_destroy");
     if (at_mmoe_context_destroy == NULL) return "mmoe_context_destroy";
     *(void **)&at_mmoe_quant_config_create = dlsym(library, "mmoe_quant_config_create");
@@ -182,6 +185,10 @@ mmoe_status go_mmoe_device_info(mmoe_device_kind kind, uint32_t index, mmoe_devi
 
 mmoe_status go_mmoe_context_create(const mmoe_context_options* options, mmoe_context** out, mmoe_error* error) {
     return at_mmoe_context_create(options, out, error);
+}
+
+mmoe_status go_mmoe_context_info(const mmoe_context* context, mmoe_device_description* description, mmoe_error* error) {
+    return at_mmoe_context_info(context, description, error);
 }
 
 void go_mmoe_context_destroy(mmoe_context* context) {

@@ -18,6 +18,7 @@ const char* go_mmoe_status_name(mmoe_status status);
 mmoe_status go_mmoe_device_count(mmoe_device_kind kind, uint32_t* count, mmoe_error* error);
 mmoe_status go_mmoe_device_info(mmoe_device_kind kind, uint32_t index, mmoe_device_description* description, mmoe_error* error);
 mmoe_status go_mmoe_context_create(const mmoe_context_options* options, mmoe_context** out, mmoe_error* error);
+mmoe_status go_mmoe_context_info(const mmoe_context* context, mmoe_device_description* description, mmoe_error* error);
 void go_mmoe_context_destroy(mmoe_context* context);
 mmoe_status go_mmoe_quant_config_create(const mmoe_quant_fields* fields, mmoe_quant_config** out, mmoe_error* error);
 mmoe_status go_mmoe_quant_config_load(const char* path, const char* module, mmoe_quant_config** out, mmoe_error* error);

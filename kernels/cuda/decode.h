@@ -35,6 +35,22 @@ constexpr int kDecodeWorkers = 32 * kDecodeWarps;
 constexpr int kDecodeFinishers = 64;
 constexpr int kDecodeThreads = kDecodeWorkers + kDecodeFinishers + 64;
 
+// How scales and zero points lie in a unit.
+struct DecodeScaleForm {
+    bool bf16;    // else f16
+    bool single;  // MarlinScaleOrder::kSingle
+    bool symmetric;
+};
+
+// quotient(n, quotient_factor(d)) == n / d for n < 1024: rounding the factor up adds less than
+// d / 2^20 to each unit of n, together less than 1 / d.
+[[nodiscard]] constexpr uint32_t quotient_factor(uint32_t divisor) noexcept {
+    return ((1u << 20) + divisor - 1) / divisor;
+}
+[[nodiscard]] constexpr uint32_t quotient(uint32_t number, uint32_t factor) noexcept {
+    return (number * factor) >> 20;
+}
+
 // Of a run. Two sets alternate: each run uses one and clears the other.
 struct DecodeCounters {
     struct Set {
@@ -50,11 +66,16 @@ struct DecodeCounters {
 // One GEMM, cut into items.
 struct DecodeGemm {
     Matrix matrix;
-    int32_t column_blocks;  // of two n64 tiles each
-    int32_t splits;         // parts of K
-    int32_t split_units;    // units of one part
-    int32_t units;          // of K
-    int32_t unit_groups;    // scales of an output in one unit
+    int32_t column_blocks;    // of two n64 tiles each
+    int32_t splits;           // parts of K
+    int32_t split_units;      // units of one part
+    int32_t units;            // of K, the last one maybe not whole
+    int32_t whole_units;      // of Marlin tiles one after the other in memory
+    int32_t unit_groups;      // scales of an output in one unit
+    uint32_t group_factor;    // quotient_factor() of the units that share a scale
+    int32_t scale_row_bytes;  // from one group's scales to the next
+    int32_t zero_row_bytes;   // and zero points
+    DecodeScaleForm scale_form;
 };
 
 struct DecodeArgs {
@@ -69,8 +90,8 @@ struct DecodeArgs {
     int32_t expert_count;
     int32_t slot_count;
     int32_t top_k;
-    int32_t token_factor;  // token_of()
-    int32_t* skipped;  // or null
+    uint32_t token_factor;  // quotient_factor() of top_k
+    int32_t* skipped;       // or null
 
     ActivationArgs activation;
     bool gated;

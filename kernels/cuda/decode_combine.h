@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of the decode kernel: when all results are there, every block adds up its share of the
-// outputs, over the slots of a token and the parts of K in rising order.
+// outputs, over the slots of a token in rising order, and over the parts of K.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 namespace mmoe::cuda {
 
 constexpr int kCombineColumns = 4;  // of one thread
+constexpr int kCombineSlots = 8;    // that it reads at a time
 
 __device__ __forceinline__ void store_output(const DecodeArgs& args, int64_t index, float value) {
     switch (args.output_type) {
@@ -28,25 +29,49 @@ __device__ __forceinline__ void store_output(const DecodeArgs& args, int64_t ind
     }
 }
 
+__device__ __forceinline__ void add_weighted(float weight, float4 part, float4& sum) {
+    sum.x = fmaf(weight, part.x, sum.x);
+    sum.y = fmaf(weight, part.y, sum.y);
+    sum.z = fmaf(weight, part.z, sum.z);
+    sum.w = fmaf(weight, part.w, sum.w);
+}
+
+// Up to kCombineSlots slots of a token from `slot` on. Their reads do not wait for each other.
+__device__ __forceinline__ void add_slots(const DecodeArgs& args, const DecodeTables& tables,
+                                          int32_t slot, int32_t count, int32_t column,
+                                          float4& sum) {
+    const DecodeGemm& gemm = args.gemm[1];
+    const float* results[kCombineSlots];
+    float weights[kCombineSlots];
+#pragma unroll
+    for (int j = 0; j < kCombineSlots; ++j) {
+        const int64_t row = j < count ? tables.slot_row[slot + j] : -1;
+        results[j] =
+            row >= 0 ? args.results + row * gemm.splits * gemm.matrix.outputs + column : nullptr;
+        weights[j] = 1.0F;
+        if (row >= 0 && !args.router_weight_on_input) weights[j] = args.router_weights[slot + j];
+    }
+#pragma unroll 1
+    for (int32_t split = 0; split < gemm.splits; ++split) {
+        float4 parts[kCombineSlots];
+#pragma unroll
+        for (int j = 0; j < kCombineSlots; ++j) {
+            parts[j] = {0.0F, 0.0F, 0.0F, 0.0F};
+            if (results[j] == nullptr) continue;
+            parts[j] = __ldcg(reinterpret_cast<const float4*>(results[j]));
+            results[j] += gemm.matrix.outputs;
+        }
+#pragma unroll
+        for (int j = 0; j < kCombineSlots; ++j) add_weighted(weights[j], parts[j], sum);
+    }
+}
+
 __device__ __forceinline__ float4 add_results(const DecodeArgs& args, const DecodeTables& tables,
                                               int32_t token, int32_t column) {
-    const DecodeGemm& gemm = args.gemm[1];
     float4 sum = {0.0F, 0.0F, 0.0F, 0.0F};
-#pragma unroll 8
-    for (int32_t j = 0; j < args.top_k; ++j) {
-        const int32_t slot = token * args.top_k + j;
-        const int64_t row = tables.slot_row[slot];
-        if (row < 0) continue;
-        const float weight = args.router_weight_on_input ? 1.0F : args.router_weights[slot];
 #pragma unroll 1
-        for (int32_t split = 0; split < gemm.splits; ++split) {
-            const float4 part = __ldcg(reinterpret_cast<const float4*>(
-                args.results + (row * gemm.splits + split) * gemm.matrix.outputs + column));
-            sum.x = fmaf(weight, part.x, sum.x);
-            sum.y = fmaf(weight, part.y, sum.y);
-            sum.z = fmaf(weight, part.z, sum.z);
-            sum.w = fmaf(weight, part.w, sum.w);
-        }
+    for (int32_t j = 0; j < args.top_k; j += kCombineSlots) {
+        add_slots(args, tables, token * args.top_k + j, args.top_k - j, column, sum);
     }
     return sum;
 }

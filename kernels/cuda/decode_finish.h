@@ -25,8 +25,8 @@ struct DecodePartials {
     static constexpr int kBufferFloats = kDecodeWarps * kWarpFloats;
     static constexpr int kBytes = kBuffers * kBufferFloats * static_cast<int>(sizeof(float));
 
-    float* floats;            // [buffers, parts of K, rows, pitch]
-    uint64_t (&full)[2];      // mbarriers
+    float* floats;        // [buffers, parts of K, rows, pitch]
+    uint64_t (&full)[2];  // mbarriers
     uint64_t (&empty)[2];
 
     __device__ __forceinline__ void initialise() const {
@@ -54,26 +54,30 @@ struct DecodePartials {
 
   private:
     static __device__ __forceinline__ void wait(uint64_t& barrier, uint32_t parity) {
-        const uint32_t address = ptx::shared_address(&barrier);
-        while (!ptx::mbarrier_test_wait(address, parity)) {
-        }
+        ptx::mbarrier_wait(ptx::shared_address(&barrier), parity);
     }
     static __device__ __forceinline__ void arrive(uint64_t& barrier) {
         ptx::mbarrier_arrive(ptx::shared_address(&barrier));
     }
 };
 
-// Sums of two neighbouring outputs of one row, in the order of K. `pair`: of the first part.
+// Sums of two neighbouring outputs of one row, in the order of K. `pair`: of the first part. All
+// reads are under way before the first addition.
 template <int kRows>
 __device__ __forceinline__ float2 add_parts(const float* pair, int parts) {
-    float2 sum = {0.0F, 0.0F};
+    float2 own[kDecodeWarps];
 #pragma unroll
     for (int part = 0; part < kDecodeWarps; ++part) {
-        if (part >= parts) break;
-        const float2 own =
-            *reinterpret_cast<const float2*>(pair + part * DecodePartials<kRows>::kWarpFloats);
-        sum.x += own.x;
-        sum.y += own.y;
+        own[part] =
+            part < parts
+                ? *reinterpret_cast<const float2*>(pair + part * DecodePartials<kRows>::kWarpFloats)
+                : float2{0.0F, 0.0F};
+    }
+    float2 sum = own[0];
+#pragma unroll
+    for (int part = 1; part < kDecodeWarps; ++part) {
+        sum.x += own[part].x;
+        sum.y += own[part].y;
     }
     return sum;
 }
@@ -98,16 +102,12 @@ __device__ __forceinline__ void store_intermediate(const DecodeArgs& args,
     if (args.gated) {
         second = scale_and_bias(matrix, item.expert, 64 * item.tiles[1] + column, weight, second);
     }
-    float values[2];
-#pragma unroll 1
-    for (int i = 0; i < 2; ++i) {
-        const float gate = i == 0 ? first.x : first.y;
-        values[i] = args.gated ? activate(args.activation, gate, i == 0 ? second.x : second.y)
-                               : activate(args.activation, gate);
-    }
+    const auto act = [&](float gate, float up) {
+        return args.gated ? activate(args.activation, gate, up) : activate(args.activation, gate);
+    };
     uint16_t* out = args.intermediate + row * args.intermediate_stride;
     *reinterpret_cast<uint32_t*>(out + permuted_column(64 * item.tiles[0] + column)) =
-        Number::pack(values[0], values[1]);
+        Number::pack(act(first.x, second.x), act(first.y, second.y));
 }
 
 template <class Number, int kRows>

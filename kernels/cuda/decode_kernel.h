@@ -58,8 +58,9 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
     uint8_t* rings = dynamic + Partials::kBytes;
     constexpr int kClaimer = kDecodeWorkers + kDecodeFinishers;
     constexpr int kWatcher = kClaimer + 32;
+    DecodeRouter router(args, reinterpret_cast<uint32_t*>(partials.floats));
     if (threadIdx.x < kDecodeWorkers) {
-        route_decode<Type::kRows>(args, reinterpret_cast<uint32_t*>(rings), shared.tables);
+        router.write_tiles<Type::kRows>(shared.tables);
     } else if (threadIdx.x == kClaimer) {
         enter_decode(args, shared);
     } else if (threadIdx.x == kWatcher) {
@@ -69,8 +70,13 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
     __syncthreads();
     DecodeCounters::Set& counters = args.counters->sets[shared.set];
     if (threadIdx.x < kDecodeWorkers) {
-        multiply_items<Type>(args, shared.tables, shared.queue, partials,
-                             ptx::shared_address(rings));
+        const uint32_t ring_address =
+            ptx::shared_address(rings) + threadIdx.x / 32 * kDecodeDepth * args.ring_unit_bytes;
+        DecodeRing<Type> ring(args, shared.queue, ring_address);
+        ring.fill();
+        router.write_rows(shared.tables);
+        sync_workers();  // the rows are there, and the router's scratch is free
+        multiply_items<Type>(args, shared.tables, shared.queue, partials, ring);
         combine_decode(args, shared.tables, counters);
     } else if (threadIdx.x < kClaimer) {
         finish_items<typename Type::Number>(args, shared.tables, shared.queue, counters, partials);

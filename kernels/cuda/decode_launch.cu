@@ -30,7 +30,16 @@ DecodeGemm cut(const Matrix& matrix, bool gated, int32_t splits) noexcept {
     gemm.units = round_up_quotient(matrix.inputs, unit_inputs);
     gemm.split_units = round_up_quotient(gemm.units, splits);
     gemm.splits = round_up_quotient(gemm.units, gemm.split_units);
+    const bool strips = matrix.tile_row_stride_bytes == 128 * matrix.bits;
+    gemm.whole_units = strips ? matrix.inputs / unit_inputs : 0;
     gemm.unit_groups = std::max(1, unit_inputs / matrix.group_size);
+    gemm.group_factor =
+        quotient_factor(static_cast<uint32_t>(std::max(1, matrix.group_size / unit_inputs)));
+    gemm.scale_row_bytes = 2 * matrix.outputs;
+    gemm.zero_row_bytes = matrix.outputs * matrix.bits / 8;
+    gemm.scale_form = {matrix.scale_type == layout::ScaleType::kBf16,
+                       matrix.scale_order == layout::MarlinScaleOrder::kSingle,
+                       matrix.zero_points == nullptr};
     return gemm;
 }
 
@@ -49,7 +58,7 @@ DecodeArgs describe(const DecodeLaunch& launch) noexcept {
     args.expert_count = layer.expert_count;
     args.slot_count = static_cast<int32_t>(run.tokens * run.top_k);
     args.top_k = run.top_k;
-    args.token_factor = round_up_quotient(1 << 20, run.top_k);
+    args.token_factor = quotient_factor(static_cast<uint32_t>(run.top_k));
     args.skipped = run.skipped;
     args.activation = {layer.activation, layer.alpha, layer.beta, layer.limit};
     args.gated = layer.gated;

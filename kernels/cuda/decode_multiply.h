@@ -51,10 +51,18 @@ __device__ __forceinline__ void load_hidden(const DecodeArgs& args, const Decode
     const int32_t columns = args.x_columns - first;  // that exist, a multiple of 8
 #pragma unroll
     for (int block = 0; block < Type::kBlocks; ++block) {
-        const int32_t token = token_of(args, tables.row_slot[lane_row(item, block)]);
-        const auto* words = reinterpret_cast<const uint32_t*>(
-            static_cast<const uint16_t*>(args.x) + token * args.x_stride + first +
-            threadIdx.x % 4 * 2);
+        const int32_t token = static_cast<int32_t>(
+            quotient(tables.row_slot[lane_row(item, block)], args.token_factor));
+        const auto* words =
+            reinterpret_cast<const uint32_t*>(static_cast<const uint16_t*>(args.x) +
+                                              token * args.x_stride + first + threadIdx.x % 4 * 2);
+        if (columns >= Type::kInputs) {
+#pragma unroll
+            for (int half = 0; half < 2 * Type::kSteps; ++half) {
+                x.at[half / 2][block][half % 2] = __ldg(words + 4 * half);
+            }
+            continue;
+        }
 #pragma unroll
         for (int half = 0; half < 2 * Type::kSteps; ++half) {
             x.at[half / 2][block][half % 2] = 8 * half < columns ? __ldg(words + 4 * half) : 0;
@@ -76,11 +84,15 @@ __device__ __forceinline__ void load_intermediate(const DecodeArgs& args, const 
         for (int pair = 0; pair < Type::kSteps / 2; ++pair) {
             const uint4 four =
                 32 * pair < columns ? __ldcg(words + 4 * pair) : make_uint4(0, 0, 0, 0);
-            const bool second = 32 * pair + 16 < columns;
             x.at[2 * pair][block][0] = four.x;
             x.at[2 * pair][block][1] = four.y;
-            x.at[2 * pair + 1][block][0] = second ? four.z : 0;
-            x.at[2 * pair + 1][block][1] = second ? four.w : 0;
+            x.at[2 * pair + 1][block][0] = four.z;
+            x.at[2 * pair + 1][block][1] = four.w;
+        }
+        if (columns % 32 == 0 || columns >= Type::kInputs) continue;
+#pragma unroll
+        for (int step = 1; step < Type::kSteps; step += 2) {  // half a pair is left
+            if (16 * step >= columns) x.at[step][block][0] = x.at[step][block][1] = 0;
         }
     }
 }
@@ -92,9 +104,9 @@ struct DecodeGroup {
     uint32_t zeros[Type::kBits / 4];
 
     // `shared`: 64 scales, then their zero points.
-    __device__ __forceinline__ DecodeGroup(const Matrix& matrix, uint32_t shared) {
+    __device__ __forceinline__ DecodeGroup(const DecodeScaleForm& form, uint32_t shared) {
         const int row = threadIdx.x % 32 / 4;
-        if (matrix.scale_order == layout::MarlinScaleOrder::kGrouped) {
+        if (!form.single) {
             const uint4 four = ptx::ld_shared_128(shared + row * 16);
             scales[0] = four.x;
             scales[1] = four.y;
@@ -189,17 +201,16 @@ struct DecodeRun {
 
     // total += scale * (sum - (B + zero point) * sum of x).
     __device__ __forceinline__ void add_to(float (&total)[4][Type::kBlocks][4],
-                                           const Matrix& matrix, const DecodeGroup<Type>& group,
+                                           const DecodeScaleForm& form,
+                                           const DecodeGroup<Type>& group,
                                            const float (&x_sums)[Type::kBlocks][2]) const {
-        const bool symmetric = matrix.zero_points == nullptr;
-        const bool bf16 = matrix.scale_type == layout::ScaleType::kBf16;
 #pragma unroll
         for (int slice = 0; slice < 4; ++slice) {
 #pragma unroll
             for (int upper = 0; upper < 2; ++upper) {
-                const float scale = group.scale(slice, upper, bf16);
-                const float zero = Codes::bias_and(symmetric ? 1u << (Type::kBits - 1)
-                                                             : group.zero_point(slice, upper));
+                const float scale = group.scale(slice, upper, form.bf16);
+                const float zero = Codes::bias_and(form.symmetric ? 1u << (Type::kBits - 1)
+                                                                  : group.zero_point(slice, upper));
 #pragma unroll
                 for (int block = 0; block < Type::kBlocks; ++block) {
 #pragma unroll
@@ -233,8 +244,9 @@ struct DecodeRun {
 
 // `unit`: its place in the ring.
 template <class Type>
-__device__ __forceinline__ void multiply_unit(const DecodeGemm& gemm, uint32_t unit,
-                                              const DecodeX<Type>& x, DecodeSums<Type>& total) {
+__device__ __forceinline__ void multiply_unit(const DecodeScaleForm& form, int unit_groups,
+                                              uint32_t unit, const DecodeX<Type>& x,
+                                              DecodeSums<Type>& total) {
     constexpr int kRuns = Type::kSteps / Type::kScaleSteps;
     constexpr int kRunBytes = Type::kScaleSteps * Type::kTileBytes;
     const DecodeXSums<Type> x_sums(x);
@@ -244,12 +256,11 @@ __device__ __forceinline__ void multiply_unit(const DecodeGemm& gemm, uint32_t u
     for (int half = 0; half < 2; ++half) {
 #pragma unroll
         for (int run = 0; run < kRuns; ++run) {
-            const int number = kRuns == 1 ? 0 : run * gemm.unit_groups / kRuns;
-            const DecodeGroup<Type> group(gemm.matrix,
-                                          groups + (2 * number + half) * Type::kGroupBytes);
+            const int number = kRuns == 1 ? 0 : run * unit_groups / kRuns;
+            const DecodeGroup<Type> group(form, groups + (2 * number + half) * Type::kGroupBytes);
             DecodeRun<Type> sums;
             sums.multiply(codes + (half * kRuns + run) * kRunBytes, x, run * Type::kScaleSteps);
-            sums.add_to(total.at[half], gemm.matrix, group, x_sums.at[run]);
+            sums.add_to(total.at[half], form, group, x_sums.at[run]);
         }
     }
 }

@@ -17,9 +17,12 @@ namespace mmoe::cuda {
 constexpr int kNoGemm = 2;
 
 struct __align__(16) DecodeItem {
+    // Of both n64 tiles, from the expert's first unit on.
+    const uint8_t* codes[2];
+    const uint8_t* scales[2];
+    const uint8_t* zeros[2];
     int32_t first_unit, units;  // of K
     int32_t tiles[2];           // n64 tiles
-    int32_t block;              // of columns
     uint16_t gemm;              // 0, 1, or kNoGemm: there are no more items
     uint16_t tile;              // of the tables
     uint16_t expert, row, rows;
@@ -44,7 +47,7 @@ struct DecodeQueue {
         return items[item % kPlaces];
     }
     __device__ __forceinline__ void want(int count) {
-        if (threadIdx.x % 32 == 0) atomicMax(&wanted, count);
+        if (threadIdx.x % 32 == 0) ptx::red_shared_max(ptx::shared_address(&wanted), count);
     }
 };
 
@@ -55,6 +58,22 @@ __device__ __forceinline__ int32_t read_shared(const int32_t& counter) {
 // Returns when the counter has reached `count`.
 __device__ __forceinline__ void await_shared(const int32_t& counter, int count) {
     while (read_shared(counter) < count) {
+    }
+}
+
+__device__ __forceinline__ void point_at_weights(const DecodeGemm& gemm, DecodeItem& item) {
+    const Matrix& matrix = gemm.matrix;
+    const int64_t row = static_cast<int64_t>(item.expert) * matrix.groups();
+    const auto* codes = static_cast<const uint8_t*>(matrix.codes);
+    const auto* scales = static_cast<const uint8_t*>(matrix.scales);
+    const auto* zeros = reinterpret_cast<const uint8_t*>(matrix.zero_points);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        const int32_t tile = item.tiles[half];
+        item.codes[half] =
+            codes + item.expert * matrix.expert_stride_bytes + tile * matrix.tile_stride_bytes;
+        item.scales[half] = scales + row * gemm.scale_row_bytes + tile * 128;
+        item.zeros[half] = zeros + row * gemm.zero_row_bytes + tile * 8 * matrix.bits;
     }
 }
 
@@ -75,7 +94,7 @@ __device__ __forceinline__ DecodeItem locate_item(const DecodeArgs& args,
         item.gemm = static_cast<uint16_t>(gemm);
         item.tile = static_cast<uint16_t>(number / per_tile);
         const int32_t inside = number % per_tile;
-        item.block = inside / shape.splits;
+        const int32_t block = inside / shape.splits;
         item.split = static_cast<uint16_t>(inside % shape.splits);
         const DecodeTables::Tile tile = tables.tiles[item.tile];
         item.expert = tile.expert;
@@ -85,9 +104,9 @@ __device__ __forceinline__ DecodeItem locate_item(const DecodeArgs& args,
         item.units = min(shape.split_units, shape.units - item.first_unit);
         const int32_t tile_columns = shape.matrix.outputs / 64;
         const bool gated = gemm == 0 && args.gated;
-        item.tiles[0] = gated ? item.block : 2 * item.block;
-        item.tiles[1] =
-            gated ? item.block + tile_columns / 2 : min(2 * item.block + 1, tile_columns - 1);
+        item.tiles[0] = gated ? block : 2 * block;
+        item.tiles[1] = gated ? block + tile_columns / 2 : min(2 * block + 1, tile_columns - 1);
+        point_at_weights(shape, item);
         break;
     }
     return item;

@@ -42,9 +42,11 @@ struct DecodeType {
 
 template <class Type>
 class DecodeRing {
-    static constexpr int kCodeLoads = Type::kCodeBytes / 16 / 32;
     static constexpr int kStepLoads = Type::kTileBytes / 16 / 32;
+    static constexpr int kUnitBytes = Type::kCodeBytes / 2;  // of one n64 tile's codes
+    static constexpr int kScaleChunks = Type::kScaleBytes / 16;
     static constexpr int kGroupChunks = Type::kGroupBytes / 16;
+    static_assert(2 * kGroupChunks <= 32, "one load a lane brings a group of both tiles");
 
   public:
     // `shared`: kDecodeDepth units of this warp.
@@ -52,13 +54,23 @@ class DecodeRing {
                                           uint32_t shared)
         : args_(args), queue_(queue), shared_(shared), unit_(threadIdx.x / 32) {}
 
+    __device__ __forceinline__ void fill() {
+#pragma unroll 1
+        for (int place = 0; place < kDecodeDepth; ++place) issue(place);
+    }
+
     // Enqueues the copies of this warp's next unit into place `place`.
     __device__ __forceinline__ void issue(int place) {
-        if (find_unit()) {
-            const DecodeItem& item = queue_.at(item_);
-            const uint32_t to = shared_ + place * args_.ring_unit_bytes;
-            copy_codes(item, item.first_unit + unit_, to);
-            copy_groups(item, item.first_unit + unit_, to + Type::kCodeBytes);
+        if (unit_ < units_ || find_item()) {
+            const uint32_t to = at(place) + threadIdx.x % 32 * 16;
+            const int32_t unit = first_unit_ + unit_;
+            if (unit < whole_units_) {
+                copy_whole_codes(unit, to);
+            } else {
+                copy_codes(unit, to);
+            }
+            copy_groups(unit, to + Type::kCodeBytes);
+            ask_for_next();
             unit_ += kDecodeWarps;
         }
         ptx::cp_async_commit_group();
@@ -76,76 +88,118 @@ class DecodeRing {
 
   private:
     // Moves on to the item that holds the unit; false: there is none.
-    __device__ __forceinline__ bool find_unit() {
+    __device__ __forceinline__ bool find_item() {
 #pragma unroll 1
-        for (;; ++item_) {
+        for (;;) {
+            unit_ -= units_;
+            ++item_;
+            queue_.want(item_ + 1);
             await_shared(queue_.published, item_ + 1);
             const DecodeItem& item = queue_.at(item_);
-            if (item.gemm == kNoGemm) return false;
-            const int32_t units = item.units;
-            if (unit_ + 2 * kDecodeWarps >= units) queue_.want(item_ + 2);
-            if (unit_ < units) return true;
-            unit_ -= units;
+            units_ = item.units;
+            if (item.gemm == kNoGemm) {  // forever
+                units_ = unit_ = 0;
+                --item_;
+                return false;
+            }
+            if (unit_ < units_) break;
+        }
+        take_item(queue_.at(item_));
+        return true;
+    }
+
+    // Early enough that the claim takes no time, not earlier: claims ahead are uneven at the end.
+    __device__ __forceinline__ void ask_for_next() {
+        if (asked_ || unit_ + 2 * kDecodeWarps < units_) return;
+        asked_ = true;
+        queue_.want(item_ + 2);
+    }
+
+    __device__ __forceinline__ void take_item(const DecodeItem& item) {
+        const DecodeGemm& gemm = args_.gemm[item.gemm];
+        const int lane = threadIdx.x % 32;
+        asked_ = false;
+        gemm_ = item.gemm;
+        first_unit_ = item.first_unit;
+        whole_units_ = gemm.whole_units;
+        unit_groups_ = gemm.unit_groups;
+        group_factor_ = gemm.group_factor;
+        last_group_ = gemm.matrix.groups() - 1;
+        codes_[0] = item.codes[0] + lane * 16;
+        codes_[1] = item.codes[1] + lane * 16;
+        const int half = lane / kGroupChunks;
+        const int chunk = lane % kGroupChunks;
+        copies_group_ = half < 2;
+        if (!copies_group_) return;
+        if (chunk < kScaleChunks) {
+            group_ = item.scales[half] + chunk * 16;
+            group_row_bytes_ = gemm.scale_row_bytes;
+        } else {
+            group_ = item.zeros[half] + (chunk - kScaleChunks) * 16;
+            group_row_bytes_ = gemm.zero_row_bytes;
+            copies_group_ = !gemm.scale_form.symmetric;
         }
     }
 
-    __device__ __forceinline__ void copy_codes(const DecodeItem& item, int32_t unit,
-                                               uint32_t to) const {
-        const Matrix& matrix = args_.gemm[item.gemm].matrix;
-        const int lane = threadIdx.x % 32;
-        const auto* expert = static_cast<const uint8_t*>(matrix.codes) +
-                             item.expert * matrix.expert_stride_bytes +
-                             unit * Type::kSteps * matrix.tile_row_stride_bytes + lane * 16;
-        const int steps = matrix.inputs / 16 - unit * Type::kSteps;  // that are left
+    // Marlin tiles along K are neighbours in memory.
+    __device__ __forceinline__ void copy_whole_codes(int32_t unit, uint32_t to) const {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-            const uint8_t* from = expert + item.tiles[half] * matrix.tile_stride_bytes;
+            const uint8_t* from = codes_[half] + static_cast<int64_t>(unit) * kUnitBytes;
 #pragma unroll
-            for (int step = 0; step < Type::kSteps; ++step) {
-                if (step >= steps) break;
-#pragma unroll
-                for (int load = 0; load < kStepLoads; ++load) {
-                    ptx::cp_async_16(
-                        to + ((half * Type::kSteps + step) * kStepLoads + load) * 512 + lane * 16,
-                        from + load * 512, 16);
-                }
-                from += matrix.tile_row_stride_bytes;
+            for (int load = 0; load < kUnitBytes / 512; ++load) {
+                ptx::cp_async_16(to + half * kUnitBytes + load * 512, from + load * 512, 16);
             }
         }
     }
 
-    // 16-byte chunks of [groups of the unit, 2 tiles] of 64 scales, zero points.
-    __device__ __forceinline__ void copy_groups(const DecodeItem& item, int32_t unit,
-                                                uint32_t to) const {
-        const DecodeGemm& gemm = args_.gemm[item.gemm];
-        const Matrix& matrix = gemm.matrix;
-        const int32_t groups = matrix.groups();
-        const int32_t first = unit * Type::kInputs / matrix.group_size;
-        const int chunks = gemm.unit_groups * 2 * kGroupChunks;
+    // In any order, and up to the end of K.
+    __device__ __forceinline__ void copy_codes(int32_t unit, uint32_t to) const {
+        const Matrix& matrix = args_.gemm[gemm_].matrix;
+        const int64_t stride = matrix.tile_row_stride_bytes;
+        const int steps = min(matrix.inputs / 16 - unit * Type::kSteps, Type::kSteps);
 #pragma unroll 1
-        for (int chunk = threadIdx.x % 32; chunk < chunks; chunk += 32) {
-            const int block = chunk / kGroupChunks;
-            const int inside = chunk % kGroupChunks;
-            const int32_t group = min(first + block / 2, groups - 1);
-            const int64_t row = static_cast<int64_t>(item.expert) * groups + group;
-            const int64_t n = row * matrix.outputs + 64 * item.tiles[block % 2];
-            const uint8_t* from;
-            if (inside < Type::kScaleBytes / 16) {
-                from = static_cast<const uint8_t*>(matrix.scales) + n * 2 + inside * 16;
-            } else {
-                if (matrix.zero_points == nullptr) continue;
-                from = reinterpret_cast<const uint8_t*>(matrix.zero_points) + n * Type::kBits / 8 +
-                       (inside - Type::kScaleBytes / 16) * 16;
-            }
-            ptx::cp_async_16(to + chunk * 16, from, 16);
+        for (int load = 0; load < 2 * steps * kStepLoads; ++load) {
+            const int step = load / kStepLoads % steps;
+            const int half = load / kStepLoads / steps;
+            const int part = load % kStepLoads * 512;
+            ptx::cp_async_16(
+                to + half * kUnitBytes + step * Type::kTileBytes + part,
+                (half == 0 ? codes_[0] : codes_[1]) + (unit * Type::kSteps + step) * stride + part,
+                16);
+        }
+    }
+
+    __device__ __forceinline__ void copy_groups(int32_t unit, uint32_t to) const {
+        if (!copies_group_) return;
+        const auto shared_by =
+            static_cast<int32_t>(quotient(static_cast<uint32_t>(unit), group_factor_));
+        for (int i = 0; i < unit_groups_; ++i) {
+            const int32_t group = min(shared_by * unit_groups_ + i, last_group_);
+            ptx::cp_async_16(to + i * 2 * Type::kGroupBytes,
+                             group_ + static_cast<int64_t>(group) * group_row_bytes_, 16);
+            if (Type::kScaleSteps == Type::kSteps) break;
         }
     }
 
     const DecodeArgs& args_;
     DecodeQueue& queue_;
     uint32_t shared_;
-    int item_ = 0;
+    int item_ = -1;
     int32_t unit_;  // relative to the item's first
+    // Of the item; pointers are this lane's.
+    int32_t units_ = 0;
+    int32_t first_unit_ = 0;
+    int32_t whole_units_ = 0;
+    int32_t gemm_ = 0;
+    int32_t unit_groups_ = 0;
+    uint32_t group_factor_ = 0;
+    int32_t last_group_ = 0;
+    bool asked_ = false;
+    const uint8_t* codes_[2];
+    const uint8_t* group_;
+    int32_t group_row_bytes_;
+    bool copies_group_ = false;
 };
 
 }  // namespace mmoe::cuda

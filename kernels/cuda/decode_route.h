@@ -27,12 +27,6 @@ struct DecodeTables {
     uint32_t warp_sums[kDecodeWarps];
 };
 
-// slot / top_k for slots below kDecodeSlots; token_factor is 2^20 / top_k, rounded up: what that
-// adds to the product stays below 2^20 / top_k.
-__device__ __forceinline__ int32_t token_of(const DecodeArgs& args, int32_t slot) {
-    return slot * args.token_factor >> 20;
-}
-
 // Scratch of the routing, in words: one set of slots an expert, and where its rows begin.
 [[nodiscard]] constexpr int64_t decode_route_words(int64_t experts, int64_t slots) noexcept {
     return experts * ((slots + 31) / 32 + 1);
@@ -76,7 +70,7 @@ __device__ __forceinline__ void write_decode_tiles(const DecodeArgs& args, const
         const int expert = first + static_cast<int>(threadIdx.x);
         int rows = 0;
         if (expert < args.expert_count) {
-#pragma unroll 1
+#pragma unroll 4
             for (int word = 0; word < set_words; ++word) {
                 rows += __popc(sets[expert * set_words + word]);
             }
@@ -98,55 +92,77 @@ __device__ __forceinline__ void write_decode_tiles(const DecodeArgs& args, const
     if (threadIdx.x == 0) tables.tile_count = static_cast<int32_t>(done & 0xFFFF);
 }
 
-// By the workers, into tiles of up to kRows rows; `scratch` has decode_route_words() words. Ends
-// without a barrier.
-template <int kRows>
-__device__ __forceinline__ void route_decode(const DecodeArgs& args, uint32_t* scratch,
-                                             DecodeTables& tables) {
-    constexpr int kOwn = kDecodeSlots / kDecodeWorkers;  // slots of a thread
-    const int set_words = (args.slot_count + 31) / 32;
-    uint32_t* sets = scratch;  // [E, set_words]
-    uint32_t* begin = scratch + args.expert_count * set_words;
-    int32_t experts[kOwn];
+// Sorts slots by expert, in two steps of the workers: items can be claimed after the first.
+class DecodeRouter {
+    static constexpr int kOwn = kDecodeSlots / kDecodeWorkers;  // slots of a thread
+
+  public:
+    // `scratch` has decode_route_words() words.
+    __device__ __forceinline__ DecodeRouter(const DecodeArgs& args, uint32_t* scratch)
+        : args_(args),
+          set_words_((args.slot_count + 31) / 32),
+          sets_(scratch),
+          begin_(scratch + args.expert_count * set_words_) {}
+
+    // The tiles, of up to kRows rows. Ends without a barrier.
+    template <int kRows>
+    __device__ __forceinline__ void write_tiles(DecodeTables& tables) {
 #pragma unroll
-    for (int own = 0; own < kOwn; ++own) {
-        const int slot = static_cast<int>(threadIdx.x) + own * kDecodeWorkers;
-        experts[own] = -1;
-        if (slot >= args.slot_count) continue;
-        const Choice choice = choose(args, slot);
-        experts[own] = choice.expert;
-        if (choice.out_of_range && args.skipped != nullptr && blockIdx.x == 0) *args.skipped = 1;
-    }
-#pragma unroll 1
-    for (int word = threadIdx.x; word < args.expert_count * set_words; word += kDecodeWorkers) {
-        sets[word] = 0;
-    }
-    sync_workers();
-#pragma unroll
-    for (int own = 0; own < kOwn; ++own) {
-        const int slot = static_cast<int>(threadIdx.x) + own * kDecodeWorkers;
-        if (experts[own] < 0) continue;
-        atomicOr(&sets[experts[own] * set_words + slot / 32], 1u << slot % 32);
-    }
-    sync_workers();
-    write_decode_tiles<kRows>(args, sets, set_words, begin, tables);
-    sync_workers();
-#pragma unroll
-    for (int own = 0; own < kOwn; ++own) {
-        const int slot = static_cast<int>(threadIdx.x) + own * kDecodeWorkers;
-        if (slot >= args.slot_count) continue;
-        if (experts[own] < 0) {
-            tables.slot_row[slot] = -1;
-            continue;
+        for (int own = 0; own < kOwn; ++own) {
+            const int slot = own_slot(own);
+            experts_[own] = -1;
+            if (slot >= args_.slot_count) continue;
+            const Choice choice = choose(args_, slot);
+            experts_[own] = choice.expert;
+            if (choice.out_of_range && args_.skipped != nullptr && blockIdx.x == 0) {
+                *args_.skipped = 1;
+            }
         }
-        const uint32_t* set = sets + experts[own] * set_words;
-        int row = static_cast<int>(begin[experts[own]]);
-#pragma unroll 1
-        for (int word = 0; word < slot / 32; ++word) row += __popc(set[word]);
-        row += __popc(set[slot / 32] & ((1u << slot % 32) - 1));
-        tables.slot_row[slot] = static_cast<int16_t>(row);
-        tables.row_slot[row] = static_cast<uint16_t>(slot);
+        for (int word = threadIdx.x; word < args_.expert_count * set_words_;
+             word += kDecodeWorkers) {
+            sets_[word] = 0;
+        }
+        sync_workers();
+#pragma unroll
+        for (int own = 0; own < kOwn; ++own) {
+            const int slot = own_slot(own);
+            if (experts_[own] < 0) continue;
+            atomicOr(&sets_[experts_[own] * set_words_ + slot / 32], 1u << slot % 32);
+        }
+        sync_workers();
+        write_decode_tiles<kRows>(args_, sets_, set_words_, begin_, tables);
     }
-}
+
+    // The rows, after a barrier. Ends without one.
+    __device__ __forceinline__ void write_rows(DecodeTables& tables) const {
+#pragma unroll
+        for (int own = 0; own < kOwn; ++own) {
+            const int slot = own_slot(own);
+            if (slot >= args_.slot_count) continue;
+            if (experts_[own] < 0) {
+                tables.slot_row[slot] = -1;
+                continue;
+            }
+            const uint32_t* set = sets_ + experts_[own] * set_words_;
+            int row = static_cast<int>(begin_[experts_[own]]);
+#pragma unroll 4
+            for (int word = 0; word < slot / 32; ++word) row += __popc(set[word]);
+            row += __popc(set[slot / 32] & ((1u << slot % 32) - 1));
+            tables.slot_row[slot] = static_cast<int16_t>(row);
+            tables.row_slot[row] = static_cast<uint16_t>(slot);
+        }
+    }
+
+  private:
+    static __device__ __forceinline__ int own_slot(int own) {
+        return static_cast<int>(threadIdx.x) + own * kDecodeWorkers;
+    }
+
+    const DecodeArgs& args_;
+    int set_words_;
+    uint32_t* sets_;   // [E, set_words]
+    uint32_t* begin_;  // [E]
+    int32_t experts_[kOwn];
+};
 
 }  // namespace mmoe::cuda

@@ -16,7 +16,7 @@ struct DecodePlan {
         kDecodeWarps * kDecodeDepth * decode_unit_bytes(Type::kBits, kUnitGroups);
     static constexpr int32_t kSharedBytes = DecodePartials<Type::kRows>::kBytes + kRingBytes;
     // Routing is uneven: a tile just as wide as the mean leaves every second expert with two.
-    static constexpr int32_t kMostMeanTokens = Type::kRows / 2;
+    static constexpr int32_t kMostMeanTokens = Type::kRows;
 };
 
 // Whether the scales of a unit are one an output, or one a run of its `kUnitGroups` equal runs.
@@ -47,7 +47,8 @@ const char* refuse_decode(const Problem& problem) {
         }
     }
     if (problem.expert_count > UINT16_MAX ||
-        4 * decode_route_words(problem.expert_count, problem.slots) > Plan::kRingBytes) {
+        4 * decode_route_words(problem.expert_count, problem.slots) >
+            DecodePartials<Type::kRows>::kBytes) {
         return "sorts slots of fewer experts";
     }
     return nullptr;

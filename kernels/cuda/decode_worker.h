@@ -61,20 +61,17 @@ __device__ __forceinline__ void store_sums(const DecodeSums<Type>& sums, int row
     }
 }
 
-// All items of this block. `ring`: kDecodeDepth units a warp.
+// All items of this block; the ring is full.
 template <class Type>
 __device__ __forceinline__ void multiply_items(const DecodeArgs& args, const DecodeTables& tables,
-                                               DecodeQueue& queue,
+                                               const DecodeQueue& queue,
                                                const DecodePartials<Type::kRows>& partials,
-                                               uint32_t ring_address) {
-    const int warp = threadIdx.x / 32;
-    DecodeRing<Type> ring(args, queue, ring_address + warp * kDecodeDepth * args.ring_unit_bytes);
-#pragma unroll 1
-    for (int place = 0; place < kDecodeDepth; ++place) ring.issue(place);
+                                               DecodeRing<Type>& ring) {
+    constexpr bool kAhead = Type::kBlocks == 1;  // as registers allow
     DecodeX<Type> x;
     bool have_x = false;
     int place = 0;
-    int unit = warp;  // relative to the item's first
+    int unit = static_cast<int>(threadIdx.x / 32);  // relative to the item's first
 #pragma unroll 1
     for (int number = 0;; ++number) {
         await_shared(queue.published, number + 1);
@@ -82,6 +79,8 @@ __device__ __forceinline__ void multiply_items(const DecodeArgs& args, const Dec
         if (item.gemm == kNoGemm) break;
         const int units = item.units;
         const int part = unit;
+        const DecodeScaleForm form = args.gemm[item.gemm].scale_form;
+        const int unit_groups = args.gemm[item.gemm].unit_groups;
         DecodeSums<Type> total;
         total.clear();
 #pragma unroll 1
@@ -91,13 +90,15 @@ __device__ __forceinline__ void multiply_items(const DecodeArgs& args, const Dec
                 load_x(args, tables, item, unit, x);
             }
             DecodeX<Type> next;
-            have_x = load_x_ahead(args, tables, queue, number, unit + kDecodeWarps, next);
+            if constexpr (kAhead) {
+                have_x = load_x_ahead(args, tables, queue, number, unit + kDecodeWarps, next);
+            }
             ring.wait();
-            multiply_unit(args.gemm[item.gemm], ring.at(place), x, total);
+            multiply_unit(form, unit_groups, ring.at(place), x, total);
             __syncwarp();  // all lanes are done with the unit
             ring.issue(place);
             place = (place + 1) % kDecodeDepth;
-            x = next;
+            if constexpr (kAhead) x = next;
         }
         partials.await_empty(number);
         if (part < units) {

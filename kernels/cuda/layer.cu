@@ -11,6 +11,7 @@
 #include "cuda/elementwise.h"
 #include "cuda/launch.h"
 #include "cuda/moe_gemm.h"
+#include "cuda/prefill_rows.h"
 #include "cuda/routing.h"
 #include "cuda/rows.h"
 

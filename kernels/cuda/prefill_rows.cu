@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rows of the prefill kernel.
+#include "cuda/prefill_rows.h"
+
+#include <type_traits>
+
 #include "cuda/prefill.h"
-#include "cuda/rows.h"
 
 namespace mmoe::cuda {
 namespace {

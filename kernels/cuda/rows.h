@@ -45,7 +45,6 @@ constexpr Row general_row(const char* name) noexcept {
             .kernel = &moe_gemm<RowTile>};
 }
 
-std::span<const Row> rows_prefill() noexcept;  // none where the build has no code for sm_90a
 std::span<const Row> rows_bf16() noexcept;
 std::span<const Row> rows_f16() noexcept;
 

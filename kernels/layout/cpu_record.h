@@ -55,6 +55,9 @@ struct CpuRecordPlan {
     [[nodiscard]] constexpr int64_t blocks() const noexcept {
         return (outputs + outputs_per_block() - 1) / outputs_per_block();
     }
+    [[nodiscard]] constexpr int64_t padded_outputs() const noexcept {
+        return blocks() * outputs_per_block();
+    }
     [[nodiscard]] constexpr int64_t zero_point_offset_bytes() const noexcept {
         return int64_t{kLanes} * scale_bytes(scale_type);
     }

@@ -27,8 +27,7 @@ Result<cpu::Element> read_element(const char* name, mmoe_dtype dtype, cpu::Eleme
 
 Result<ExecutorOptions> read_executor_options(const mmoe_executor_options* given) {
     mmoe_executor_options known;
-    constexpr size_t kFirstSize = offsetof(mmoe_executor_options, skip_self_test);
-    TRY(read_options(given, "options", kFirstSize, &known));
+    TRY(read_options(given, "options", &known));
     if (known.reserved != 0) {
         return Status::error(Code::kInvalidArgument, "options->reserved: must be 0");
     }
@@ -159,7 +158,7 @@ mmoe_status mmoe_executor_plan(const mmoe_context* context, const mmoe_quant_con
         TRY(require_not_null(layer, "layer"));
         TRY(require_not_null(options, "options"));
         TRY(require_not_null(plan, "plan"));
-        TRY(check_output(plan, "plan", sizeof *plan));
+        TRY(check_output(plan, "plan"));
         TRY(const Layer known_layer, read_layer(layer));
         TRY(const ExecutorOptions known, read_executor_options(options));
         mmoe_memory_plan filled = {};
@@ -198,7 +197,7 @@ mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle
         const std::shared_ptr<Executor> running = executor->object;
         const std::shared_ptr<const Bundle> weights = bundle->object;
         mmoe_run_args known;
-        TRY(read_options(args, "args", offsetof(mmoe_run_args, token_count), &known));
+        TRY(read_options(args, "args", &known));
         if (known.reserved != 0) {
             return Status::error(Code::kInvalidArgument, "args->reserved: must be 0");
         }
@@ -219,7 +218,7 @@ mmoe_status mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_findings* 
     return call(error, [&]() -> Status {
         TRY(require_handle(executor, "executor"));
         TRY(require_not_null(findings, "findings"));
-        TRY(check_output(findings, "findings", sizeof *findings));
+        TRY(check_output(findings, "findings"));
         mmoe_executor_findings filled = {};
         filled.ids_out_of_range = executor->object->take_out_of_range() ? 1 : 0;
         write_output(filled, findings);

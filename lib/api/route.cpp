@@ -99,7 +99,7 @@ mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,
         TRY(require_handle(context, "context"));
         TRY(require_not_null(args, "args"));
         mmoe_route_args known;
-        TRY(read_options(args, "args", sizeof known, &known));
+        TRY(read_options(args, "args", &known));
         const bool on_cuda = context->object->kind == DeviceKind::kCuda;
         if (stream != nullptr && !on_cuda) {
             return Status::error(Code::kInvalidArgument, "stream: must be NULL on the CPU");

@@ -3,10 +3,11 @@
 
 #include <cerrno>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
 #include "base/os_file.h"
+#include "base/system_call.h"
+#include "checkpoint/text.h"
 
 namespace mmoe {
 namespace {
@@ -18,10 +19,7 @@ std::string directory_of(const std::string& path) {
 }
 
 Status refused(const std::string& path, const char* verb, int error) {
-    const std::string name = path.substr(path.find_last_of(os::kPathSeparators) + 1);
-    return Status::error(error == ENOENT ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s",
-                         name.c_str(), verb, std::generic_category().message(error).c_str())
-        .with_errno(error);
+    return refused_by_system(path_text(path).c_str(), verb, error);
 }
 
 }  // namespace

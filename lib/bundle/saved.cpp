@@ -67,7 +67,8 @@ Result<SavedHeader> read_header(const File& file) {
 Status check_sizes(const File& file, const SavedHeader& header) {
     const auto payload = checked_mul(header.expert_bytes, uint64_t{header.expert_count});
     const auto size = payload ? checked_add(*payload, header.payload_offset) : std::nullopt;
-    if (header.payload_offset != payload_offset(header.expert_count) || !size) {
+    if (header.expert_count == 0 || header.payload_offset != payload_offset(header.expert_count) ||
+        !size) {
         return Status::error(Code::kBadData, "%s: its sizes contradict each other", file.name());
     }
     if (*size != file.size_bytes()) {

@@ -103,7 +103,7 @@ Result<Opened> open_directory(const std::string& directory, uint64_t max_header_
     TRY(const PathKind index, look_at(join_path(directory, kIndexFile)));
     if (index != PathKind::kNothing) return open_shards(directory, max_header_bytes, log);
     return Status::error(Code::kNotFound, "%s: expected %s or %s, got neither",
-                         printable(directory).c_str(), kSingleFile, kIndexFile);
+                         path_text(directory).c_str(), kSingleFile, kIndexFile);
 }
 
 }  // namespace

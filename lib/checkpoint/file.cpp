@@ -2,10 +2,10 @@
 #include "checkpoint/file.h"
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 #include "base/os_file.h"
+#include "base/system_call.h"
 #include "checkpoint/text.h"
 
 namespace mmoe {
@@ -19,24 +19,24 @@ bool is_missing(int error) noexcept {
     return error == ENOENT || error == ENOTDIR;
 }
 
-Status refused(const std::string& name, const char* verb, int error) {
-    return Status::error(is_missing(error) ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s",
-                         name.c_str(), verb, std::generic_category().message(error).c_str())
-        .with_errno(error);
-}
-
 }  // namespace
 
 Result<File> File::open(const std::string& path) {
     std::string name = last_part(path);
-    if (path.find('\0') != std::string::npos) return refused(name, "open", EINVAL);
+    const std::string given = path_text(path);
+    if (path.find('\0') != std::string::npos) {
+        return refused_by_system(given.c_str(), "open", EINVAL);
+    }
     const int descriptor = os::open_for_reading(path);
-    if (descriptor < 0) return refused(name, "open", errno);
+    if (descriptor < 0) return refused_by_system(given.c_str(), "open", errno);
     File file(descriptor, 0, std::move(name));
     os::FileInfo info;
-    if (os::inspect(descriptor, info) != 0) return refused(file.name_, "inspect", errno);
+    if (os::inspect(descriptor, info) != 0) {
+        return refused_by_system(given.c_str(), "inspect", errno);
+    }
     if (info.kind != os::FileInfo::Kind::kRegular) {
-        return Status::error(Code::kIo, "%s: expected a regular file", file.name());
+        return Status::error(Code::kIo, "%s: expected a regular file, got another kind",
+                             given.c_str());
     }
     file.size_bytes_ = info.size_bytes;
     return file;
@@ -61,7 +61,7 @@ File::~File() {
 Status File::read_at(uint64_t offset_bytes, std::span<uint8_t> out) const {
     while (!out.empty()) {
         const int64_t got = os::read_at(descriptor_, out.data(), out.size(), offset_bytes);
-        if (got < 0) return refused(name_, "read", errno).at_offset(offset_bytes);
+        if (got < 0) return refused_by_system(name(), "read", errno).at_offset(offset_bytes);
         if (got == 0) {
             return Status::error(Code::kFileChanged,
                                  "%s: expected %llu bytes as when it was opened, got an end at "
@@ -94,7 +94,7 @@ Result<PathKind> look_at(const std::string& path) {
                                                            : PathKind::kOther;
     }
     if (is_missing(errno)) return PathKind::kNothing;
-    return refused(last_part(path), "inspect", errno);
+    return refused_by_system(path_text(path).c_str(), "inspect", errno);
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {

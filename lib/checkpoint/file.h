@@ -13,7 +13,8 @@ namespace mmoe {
 
 class File {
   public:
-    // Refuses everything but a regular file. `path` stays out of sentences but for its last part.
+    // Refuses everything but a regular file. Refusals name the path as it was given; sentences
+    // about what is in the file, its last part.
     static Result<File> open(const std::string& path);
 
     File(File&& other) noexcept;

@@ -79,7 +79,9 @@ void read_schemes(const JsonValue& root, const JsonValue& text, ModelConfig* con
         }
     }
     config->schemes_problem =
-        Status::error(Code::kBadData, "quantization_config is missing: the model is not quantised");
+        Status::error(Code::kBadData,
+                      "quantization_config: expected an object, got none: the model is not "
+                      "quantised");
 }
 
 Result<std::string> config_path(const std::string& path) {
@@ -115,7 +117,7 @@ Result<Activation> find_activation(std::string_view name, bool gated) {
 Result<ModelConfig> parse_model_config(std::string_view json) {
     TRY(const JsonValue root, parse_json_value(json));
     if (!root.is(JsonValue::Kind::kObject)) {
-        return Status::error(Code::kBadData, "expected an object");
+        return wrong_kind("config", "an object", &root);
     }
     const JsonValue& text = text_config(root);
     ModelConfig config;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cuda/launch.h"
+#include "exec/cuda_self_test.h"
 
 namespace mmoe {
 namespace {
@@ -11,20 +12,20 @@ namespace {
 // Slots are counted in 32 bits on the device.
 constexpr int64_t kMostSlots = INT32_MAX;
 
-cuda::Device device_of(const Context& context) noexcept {
-    return {context.cuda.multiprocessor_count,
-            10 * context.cuda.compute_major + context.cuda.compute_minor,
-            static_cast<int32_t>(context.cuda.shared_memory_bytes)};
-}
-
 cuda::Element element(cpu::Element type) noexcept {
     return static_cast<cuda::Element>(type);
 }
 
+cuda::Device device_of(const Context& context, const CudaWorkspace& workspace) noexcept {
+    cuda::Device device = describe_cuda_device(context);
+    device.distrusted_rows = workspace.distrusted_rows;
+    return device;
+}
+
 Result<uint64_t> plan_workspace(const Context& context, const cuda::Layer& layer,
                                 const ExecutorOptions& options) {
-    const char* reason = cuda::refuse(device_of(context), layer, element(options.hidden_type),
-                                      element(options.output_type));
+    const char* reason = cuda::refuse(describe_cuda_device(context), layer,
+                                      element(options.hidden_type), element(options.output_type));
     if (reason != nullptr) return Status::error(Code::kUnsupported, "%s", reason);
     if (options.precision == Precision::kExact) {
         return Status::error(
@@ -59,6 +60,19 @@ cuda::Run describe_run(const ExecutorOptions& options, const CudaWorkspace& work
     return run;
 }
 
+// Rows that compute wrong numbers here never serve; without a row left, nothing does.
+Status test_rows(const Context& context, const Bundle& bundle, const ExecutorOptions& options,
+                 CudaWorkspace& workspace) {
+    TRY(const CudaSelfTest test, CudaSelfTest::create(context, bundle, options));
+    TRY(workspace.distrusted_rows, test.find_distrusted_rows());
+    const char* reason = cuda::refuse(device_of(context, workspace), bundle.cuda()->layer(),
+                                      element(options.hidden_type), element(options.output_type));
+    if (reason == nullptr) return {};
+    return Status::error(Code::kUnsupported,
+                         "self-test: every kernel for these weights computes wrong numbers on %s",
+                         context.cuda.name);
+}
+
 }  // namespace
 
 Result<uint64_t> plan_cuda_workspace(const Context& context, const BundleSpec& spec,
@@ -85,6 +99,7 @@ Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle
     TRY(const CudaScope scope, CudaScope::enter(context.index, nullptr));
     TRY(fill_device(workspace.data, 0, bytes));
     TRY(cuda_status(cuda::prepare(), "loading the kernels"));
+    if (options.self_test) TRY(test_rows(context, bundle, options, workspace));
     return workspace;
 }
 
@@ -102,18 +117,19 @@ Status run_cuda_layer(const Context& context, const CudaStore& store,
     }
     TRY(const CudaScope scope, CudaScope::enter(context.index, stream));
     return cuda_status(
-        cuda::run_layer(device_of(context), layer, describe_run(options, workspace, args),
-                        workspace.data, stream),
+        cuda::run_layer(device_of(context, workspace), layer,
+                        describe_run(options, workspace, args), workspace.data, stream),
         "launch of the layer");
 }
 
 std::string explain_cuda_rows(const Context& context, const CudaStore& store,
-                              const ExecutorOptions& options, int64_t tokens) {
+                              const ExecutorOptions& options, const CudaWorkspace& workspace,
+                              int64_t tokens) {
     cuda::Run run;
     run.tokens = tokens;
     run.top_k = static_cast<int32_t>(options.max_top_k);
     run.hidden_type = element(options.hidden_type);
-    const cuda::Problem problem = cuda::describe(device_of(context), store.layer(), run);
+    const cuda::Problem problem = cuda::describe(device_of(context, workspace), store.layer(), run);
     std::string text = "T = " + std::to_string(tokens) + " on " + context.cuda.name + "\n";
     for (const char* gemm : {"gemm 1", "gemm 2"}) {
         for (const cuda::Row& row : cuda::rows()) {

@@ -30,7 +30,8 @@ Status route_on_cuda(const Context& /*context*/, const RouterArgs& /*args*/, voi
     return no_backend();
 }
 std::string explain_cuda_rows(const Context& /*context*/, const CudaStore& /*store*/,
-                              const ExecutorOptions& /*options*/, int64_t /*tokens*/) {
+                              const ExecutorOptions& /*options*/,
+                              const CudaWorkspace& /*workspace*/, int64_t /*tokens*/) {
     return {};
 }
 

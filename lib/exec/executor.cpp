@@ -106,7 +106,7 @@ bool Executor::take_out_of_range() noexcept {
 
 std::string Executor::explain(const Bundle& bundle, int64_t tokens) const {
     if (context_->kind == DeviceKind::kCuda) {
-        return explain_cuda_rows(*context_, *bundle.cuda(), options_, tokens);
+        return explain_cuda_rows(*context_, *bundle.cuda(), options_, cuda_, tokens);
     }
     std::string text = "T = " + std::to_string(tokens) + " on the CPU, " +
                        cpu::tier_name(context_->tier) + ", " +

@@ -46,6 +46,11 @@ static mmoe_status call_context_create(const struct Attempt* a) {
     return status;
 }
 
+static mmoe_status call_context_info(const struct Attempt* a) {
+    mmoe_device_description description = {.struct_size = sizeof description};
+    return mmoe_context_info(keep(a, 0, a->tiny->context), keep(a, 1, &description), a->error);
+}
+
 static mmoe_status call_quant_config_create(const struct Attempt* a) {
     const mmoe_quant_fields fields = {.struct_size = sizeof fields, .bits = 4, .group_size = 32};
     mmoe_quant_config* out = kPoison;
@@ -344,6 +349,7 @@ const struct NullRow kNullRows[] = {
     {"mmoe_device_count", call_device_count, "r"},
     {"mmoe_device_info", call_device_info, "r"},
     {"mmoe_context_create", call_context_create, "or"},
+    {"mmoe_context_info", call_context_info, "rr"},
     {"mmoe_context_destroy", call_every_destroy, "o"},
     {"mmoe_quant_config_create", call_quant_config_create, "rr"},
     {"mmoe_quant_config_load", call_quant_config_load, "ror"},

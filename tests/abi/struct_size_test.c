@@ -160,6 +160,10 @@ static mmoe_status fill_device_description(struct TinyLayer* tiny, void* memory)
     return mmoe_device_info(MMOE_DEVICE_CPU, 0, memory, &last_error);
 }
 
+static mmoe_status fill_context_device(struct TinyLayer* tiny, void* memory) {
+    return mmoe_context_info(tiny->context, memory, &last_error);
+}
+
 static mmoe_status fill_quant_fields(struct TinyLayer* tiny, void* memory) {
     return mmoe_quant_config_info(tiny->config, memory, &last_error);
 }
@@ -281,10 +285,10 @@ static void check_given(struct TinyLayer* tiny, const struct SizeRow* row) {
 }
 
 static void check_filled(struct TinyLayer* tiny, const struct SizeRow* row) {
-    const uint32_t size = row->size_bytes;
-    const uint32_t sizes[] = {0, 4, size - 1, kImplausible, size, size + kTailBytes};
-    for (int i = 0; i < 6; ++i) {
-        const int refused = sizes[i] < size || sizes[i] == kImplausible;
+    const uint32_t size = row->size_bytes, first = row->first_bytes;
+    const uint32_t sizes[] = {0, 4, first - 1, kImplausible, first, size, size + kTailBytes};
+    for (int i = 0; i < 7; ++i) {
+        const int refused = sizes[i] < first || sizes[i] == kImplausible;
         const uint32_t memory_bytes = memory_for(sizes[i], 4);
         unsigned char* memory = guarded(memory_bytes);
         for (uint32_t byte = size; byte < memory_bytes; ++byte) memory[byte] = kCanary;
@@ -352,6 +356,8 @@ static void filled_structures_follow_the_rule(void** state) {
     static const struct SizeRow kRows[] = {
         {"mmoe_device_info", fill_device_description, sizeof(mmoe_device_description),
          sizeof(mmoe_device_description), NULL},
+        {"mmoe_context_info", fill_context_device, sizeof(mmoe_device_description),
+         sizeof(mmoe_device_description), NULL},
         {"mmoe_quant_config_info", fill_quant_fields, sizeof(mmoe_quant_fields),
          sizeof(mmoe_quant_fields), NULL},
         {"mmoe_checkpoint_tensor_at", fill_tensor_info_at, sizeof(mmoe_tensor_info),
@@ -362,7 +368,8 @@ static void filled_structures_follow_the_rule(void** state) {
          sizeof(mmoe_layer), NULL},
         {"mmoe_checkpoint_layer_info place", fill_layer_place, sizeof(mmoe_layer_place),
          sizeof(mmoe_layer_place), NULL},
-        {"mmoe_support_query", fill_support, sizeof(mmoe_support), sizeof(mmoe_support), NULL},
+        {"mmoe_support_query", fill_support, offsetof(mmoe_support, most_tensor_ranks),
+         sizeof(mmoe_support), NULL},
         {"mmoe_bundle_plan", fill_bundle_plan, sizeof(mmoe_memory_plan), sizeof(mmoe_memory_plan),
          NULL},
         {"mmoe_executor_plan", fill_executor_plan, sizeof(mmoe_memory_plan),

@@ -29,7 +29,7 @@ MAY_INCLUDE = {
     "lib/bundle": ["lib/base", "lib/checkpoint", "lib/unpack", "lib/repack", "lib/device",
                    "kernels/layout", LAUNCH_CUDA],
     "lib/exec": ["lib/base", "lib/checkpoint", "lib/bundle", "lib/device", "kernels/layout",
-                 LAUNCH_CPU, LAUNCH_CUDA, ROUTER_CUDA],
+                 LAUNCH_CPU, LAUNCH_CUDA, ROUTER_CUDA, FILL_CUDA],
     "lib/api": [f"lib/{room}" for room in LIB_ROOMS] + ["include", LAUNCH_CPU],
     "examples": ["include"],
     "bindings": ["include"],

@@ -68,6 +68,7 @@ struct World {
         path = folder.path();
         saved = folder.file("saved.mmoe");
         auto options = sized<mmoe_context_options>();
+        options.device_kind = MMOE_DEVICE_CPU;
         options.thread_count = 1;
         context = make_context(options);
         const auto checkpoint = open_checkpoint(context.get(), path);

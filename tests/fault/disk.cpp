@@ -94,7 +94,7 @@ int fsync(int descriptor) {
 }
 
 int rename(const char* from, const char* to) noexcept {
-    return intercepted(true, false) ? -1 : static_cast<int>(syscall(SYS_rename, from, to));
+    return intercepted(true, false) ? -1 : renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 }
 #pragma GCC visibility pop

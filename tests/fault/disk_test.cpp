@@ -35,6 +35,7 @@ struct World {
         write_model(folder, false);
         path = folder.path();
         saved = folder.file("saved.mmoe");
+        options.device_kind = MMOE_DEVICE_CPU;
         options.thread_count = 1;
         context = make_context(options);
         checkpoint = open_checkpoint(context.get(), path);

@@ -83,6 +83,12 @@ const Row kRows[] = {
      "expert 0: input 63: expected a hidden element from 0 to 63, got 64"},
     {"an input before the first", [](Fake& fake) { set_order(fake, 0, INT32_MIN); }, Code::kBadData,
      "input 0"},
+    {"no expert",
+     [](Fake& fake) {
+         fake.header.expert_count = 0;
+         fake.payload.clear();
+     },
+     Code::kBadData, "its sizes contradict each other"},
     {"a layer of 3 TB",
      [](Fake& fake) {
          fake.header.hidden_size = 1 << 20;

@@ -58,6 +58,7 @@ struct World {
         config_path = folder.file("config.json");
         saved = folder.file("saved.mmoe");
         again = folder.file("again.mmoe");
+        context_options.device_kind = MMOE_DEVICE_CPU;
         context_options.thread_count = place.thread_count;
         if (place.source == Source::kCaller) {
             context_options.host_allocator = {&caller, caller_allocate, caller_release};

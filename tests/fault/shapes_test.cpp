@@ -2,6 +2,7 @@
 // Dimensions that nobody has: around 2^31, 2^32, 2^63 and 2^64, zero, negative, of another rank
 // or stride, through every public function that takes one. The answer is a status; a plan that is
 // made is as large as its weights.
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -208,6 +209,30 @@ void any_workspace_has_an_answer(void** /*state*/) {
     }
 }
 
+// A count of the caller's own that is out of range is taken for the nearest that is not.
+void any_token_count_has_an_answer(void** /*state*/) {
+    World w;
+    mmoe_run_args args = w.call.args();
+    int32_t count = 0;
+    args.token_count = {&count, MMOE_DTYPE_I32, 1, {1}, {}};
+    const struct {
+        int32_t count;
+        int64_t written;  // tokens
+    } rows[] = {{INT32_MIN, 0}, {-1, 0}, {0, 0}, {1, 1}, {3, 3}, {4, 3}, {INT32_MAX, 3}};
+    for (const auto& row : rows) {
+        mmoe_error error = {};
+        count = row.count;
+        std::fill(w.call.output.begin(), w.call.output.end(), -7.0F);
+        expect("token count",
+               mmoe_executor_run(w.executor.get(), w.bundle.get(), &args, nullptr, &error),
+               {MMOE_OK}, error);
+        for (int64_t i = 0; i < Call::kTokens * test::kHidden; ++i) {
+            const bool kept = w.call.output[static_cast<size_t>(i)] == -7.0F;
+            assert_true(kept == (i >= row.written * test::kHidden));
+        }
+    }
+}
+
 // ---- Tensors ----
 
 // Wrong in an axis; `stride` tells that it is the stride, else the extent.
@@ -303,6 +328,9 @@ void any_tensor_of_a_run_has_an_answer(void** /*state*/) {
     count += expect_refused("expert_ids", &args.expert_ids, run);
     count += expect_refused("expert_weights", &args.expert_weights, run);
     count += expect_refused("output", &args.output, run);
+    int32_t token_count = 1;
+    args.token_count = {&token_count, MMOE_DTYPE_I32, 1, {1}, {}};
+    count += expect_refused("token_count", &args.token_count, run);
     // A map may have any length that memory can have.
     args.expert_map = {map.data(), MMOE_DTYPE_I32, 1, {0}, {}};
     mmoe_error error = {};
@@ -392,6 +420,7 @@ int main() {
         cmocka_unit_test(any_split_has_an_answer),
         cmocka_unit_test(any_group_size_has_an_answer),
         cmocka_unit_test(any_workspace_has_an_answer),
+        cmocka_unit_test(any_token_count_has_an_answer),
         cmocka_unit_test(any_tensor_of_a_bundle_has_an_answer),
         cmocka_unit_test(any_tensor_of_a_run_has_an_answer),
         cmocka_unit_test(any_tensor_of_a_router_has_an_answer),

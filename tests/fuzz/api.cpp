@@ -21,7 +21,7 @@ constexpr size_t kPoolBytes = 1 << 16;  // memory of all tensors
 
 // Memory that every tensor lies in; finite small numbers in every type.
 alignas(64) std::array<uint8_t, kPoolBytes> pool;
-alignas(64) std::array<uint8_t, kPoolBytes> output_pool;
+alignas(256) std::array<uint8_t, kPoolBytes> output_pool;
 
 template <class T>
 T sized() {
@@ -237,7 +237,11 @@ class Machine {
         options.max_top_k = static_cast<uint32_t>(or_odd(input_, 1 + input_.up_to(1)));
         options.hidden_dtype = static_cast<mmoe_dtype>(or_odd(input_, 1 + input_.up_to(2)));
         options.output_dtype = static_cast<mmoe_dtype>(or_odd(input_, 1 + input_.up_to(2)));
-        options.precision = static_cast<mmoe_precision>(or_odd(input_, input_.up_to(1)));
+        options.precision = static_cast<mmoe_precision>(or_odd(input_, input_.up_to(2)));
+        if (input_.up_to(7) == 0) {
+            options.workspace = output_pool.data();
+            options.workspace_bytes = static_cast<uint64_t>(input_.up_to(kPoolBytes - 1));
+        }
         return options;
     }
     void make_executor() {
@@ -265,11 +269,14 @@ class Machine {
         args.output = {output_pool.data(), out_type, 2, {tokens, hidden_size}, {}};
         if (input_.up_to(7) == 0) {
             args.expert_map = {pool.data(), MMOE_DTYPE_I32, 1, {input_.up_to(9)}, {}};
+            args.token_count = {pool.data(), MMOE_DTYPE_I32, 1, {or_odd(input_, 1)}, {}};
         }
         spoil(&args.hidden);
         spoil(&args.expert_ids);
         spoil(&args.output);
         check(mmoe_executor_run(runner, weights, &args, nullptr, &error_));
+        auto findings = sized<mmoe_executor_findings>();
+        check(mmoe_executor_poll(runner, &findings, &error_));
     }
     void route() {
         auto args = sized<mmoe_route_args>();

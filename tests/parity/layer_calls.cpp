@@ -11,6 +11,7 @@ void set_linear(const Case& spec, mmoe_bundle* bundle, uint32_t expert, mmoe_pro
     const std::pair<mmoe_role, Array*> parts[] = {{MMOE_ROLE_WEIGHT, &linear.weight},
                                                   {MMOE_ROLE_SCALE, &linear.scale},
                                                   {MMOE_ROLE_ZERO_POINT, &linear.zero_point},
+                                                  {MMOE_ROLE_GROUP_INDEX, &linear.group_index},
                                                   {MMOE_ROLE_BIAS, &linear.bias}};
     Error error{spec.name};
     for (const auto& [role, array] : parts) {
@@ -30,6 +31,7 @@ Handle<mmoe_quant_config> make_config(const Case& spec) {
     fields.symmetry = spec.scheme.asymmetric ? MMOE_ASYMMETRIC : MMOE_SYMMETRIC;
     fields.zero_point_form = spec.scheme.zero_point_form;
     fields.scale_dtype = spec.scheme.scale_dtype;
+    fields.order = spec.scheme.ordered ? MMOE_ORDER_GROUP : MMOE_ORDER_NONE;
     mmoe_quant_config* config = nullptr;
     Error error{spec.name};
     error.expect_ok(mmoe_quant_config_create(&fields, &config, &error.value), "config");

@@ -9,20 +9,13 @@
 #include "marlin_moe.h"
 #include "parity/cases.h"
 #include "parity/handles.h"
-#include "parity/layer_calls.h"
+#include "parity/layer_run.h"
 #include "parity/problem.h"
 
 using namespace mmoe::parity;
 
 namespace {
 
-struct Mode {
-    const char* name;
-    mmoe_precision precision;
-    bool wide_output;  // f32; else as the hidden states
-    double tolerance;
-    double with_outliers;  // tolerance where an outlier sets the fixed-point step of its group
-};
 constexpr Mode kModes[] = {
     {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4, 3e-4},  // 16-bit activations
     {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5, 1e-5},  // fp32 sums of some 1000 products
@@ -56,62 +49,6 @@ Handle<mmoe_context> make_context(const Case& spec, mmoe_cpu_tier tier, uint32_t
     Error error{spec.name};
     error.expect_ok(mmoe_context_create(&options, &context, &error.value), "context");
     return Handle<mmoe_context>(context);
-}
-
-Handle<mmoe_executor> make_executor(const Case& spec, mmoe_context* context,
-                                    const mmoe_bundle* bundle, const Mode& mode) {
-    auto options = sized<mmoe_executor_options>();
-    options.max_tokens = static_cast<uint32_t>(spec.tokens == 0 ? 1 : spec.tokens);
-    options.max_top_k = spec.top_k;
-    options.hidden_dtype = spec.hidden_dtype;
-    options.output_dtype = mode.wide_output ? MMOE_DTYPE_F32 : spec.hidden_dtype;
-    options.precision = mode.precision;
-    mmoe_executor* executor = nullptr;
-    Error error{spec.name};
-    error.expect_ok(mmoe_executor_create(context, bundle, &options, &executor, &error.value),
-                    "executor");
-    return Handle<mmoe_executor>(executor);
-}
-
-// [T, H + row_padding] of the output type, poisoned before the run.
-std::vector<uint8_t> run_once(Problem& problem, mmoe_executor* executor, const mmoe_bundle* bundle,
-                              mmoe_dtype output_dtype) {
-    mmoe::CpuTestDevice device;
-    PlacedRun run(problem, device, output_dtype);
-    Error error{problem.spec.name};
-    error.expect_ok(run.enqueue(executor, bundle, nullptr, &error.value), "run");
-    return run.output();
-}
-
-// Adds the rows of one rank's output to `sum` and checks that nothing between rows was written.
-void add_rows(const Case& spec, mmoe_dtype dtype, const std::vector<uint8_t>& output,
-              std::vector<double>& sum) {
-    const size_t size = size_bytes(dtype);
-    const int64_t stride = spec.hidden + spec.row_padding;
-    for (int64_t t = 0; t < spec.tokens; ++t) {
-        for (int64_t h = 0; h < stride; ++h) {
-            const uint8_t* element = &output[(t * stride + h) * size];
-            uint32_t bits = 0;
-            std::memcpy(&bits, element, size);
-            if (h < spec.hidden) {
-                sum[t * spec.hidden + h] += decode(dtype, bits);
-            } else if (*element != kPoison) {
-                fail_msg("%s: written between rows", spec.name);
-            }
-        }
-    }
-}
-
-// Every rank's bundle on one context.
-std::vector<Handle<mmoe_bundle>> make_ranks(Problem& problem, mmoe_context* context) {
-    std::vector<Handle<mmoe_bundle>> ranks;
-    for (uint32_t e = 0; e < problem.spec.expert_ranks; ++e) {
-        for (uint32_t t = 0; t < problem.spec.tensor_ranks; ++t) {
-            const mmoe_split split = {problem.spec.tensor_ranks, t, problem.spec.expert_ranks, e};
-            ranks.push_back(make_bundle(problem, context, split));
-        }
-    }
-    return ranks;
 }
 
 // Bits of all ranks, after the checks that need one team only.

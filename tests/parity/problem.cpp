@@ -25,12 +25,15 @@ mmoe_layer layer_of(const Case& spec) {
 QuantizedExpert random_expert(Random& random, const Case& spec) {
     const bool bias = (spec.flags & MMOE_LAYER_BIAS) != 0;
     const int64_t hidden = spec.hidden, inner = spec.intermediate;
+    // Gate and up read the same inputs in the same order.
+    const std::vector<int32_t> hidden_groups = random_group_index(random, hidden, spec.scheme);
+    const std::vector<int32_t> inner_groups = random_group_index(random, inner, spec.scheme);
     QuantizedExpert expert;
     if (spec.gate_form != MMOE_GATE_NONE) {
-        expert.gate = random_linear(random, inner, hidden, spec.scheme, bias);
+        expert.gate = random_linear(random, inner, hidden, spec.scheme, hidden_groups, bias);
     }
-    expert.up = random_linear(random, inner, hidden, spec.scheme, bias);
-    expert.down = random_linear(random, hidden, inner, spec.scheme, bias);
+    expert.up = random_linear(random, inner, hidden, spec.scheme, hidden_groups, bias);
+    expert.down = random_linear(random, hidden, inner, spec.scheme, inner_groups, bias);
     return expert;
 }
 

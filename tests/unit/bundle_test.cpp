@@ -381,7 +381,7 @@ void saving_leaves_no_part_behind(void**) {
     expect(bundle->save(directory), Code::kIo, "taken");  // a directory has the name
     assert_true(std::filesystem::remove(directory));
     for (const auto& entry : std::filesystem::directory_iterator(scratch(""))) {
-        if (entry.path().extension() == ".tmp") fail_msg("%s", entry.path().c_str());
+        if (entry.path().extension() == ".tmp") fail_msg("%s", entry.path().string().c_str());
     }
 }
 

@@ -33,6 +33,10 @@ __device__ __forceinline__ void st_release_shared(uint32_t address, int32_t valu
     asm volatile("st.release.cta.shared.s32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 }
 
+__device__ __forceinline__ void red_shared_max(uint32_t address, int32_t value) {
+    asm volatile("red.shared.max.s32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+
 // ---- mbarrier (sm_80): phases end when `count` arrivals have come -------------------------------
 
 __device__ __forceinline__ void mbarrier_init(uint32_t barrier, uint32_t count) {
@@ -44,16 +48,24 @@ __device__ __forceinline__ void mbarrier_arrive(uint32_t barrier) {
                  : "memory");
 }
 
-// Whether the phase of this parity has ended; before the first arrival, phase 1 has.
-__device__ __forceinline__ bool mbarrier_test_wait(uint32_t barrier, uint32_t parity) {
-    uint32_t ended;
-    asm volatile(
-        "{\n .reg .pred p;\n mbarrier.test_wait.parity.shared.b64 p, [%1], %2;\n"
-        " selp.u32 %0, 1, 0, p;\n}"
-        : "=r"(ended)
-        : "r"(barrier), "r"(parity)
-        : "memory");
-    return ended != 0;
+// Returns when the phase of this parity has ended; before the first arrival, phase 1 has.
+// Hopper's instruction sleeps for a while by itself.
+__device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity) {
+    uint32_t ended = 0;
+    while (ended == 0) {
+#if __CUDA_ARCH__ >= 900
+        asm volatile(
+            "{\n .reg .pred p;\n mbarrier.try_wait.parity.shared.b64 p, [%1], %2;\n"
+            " selp.u32 %0, 1, 0, p;\n}"
+#else
+        asm volatile(
+            "{\n .reg .pred p;\n mbarrier.test_wait.parity.shared.b64 p, [%1], %2;\n"
+            " selp.u32 %0, 1, 0, p;\n}"
+#endif
+            : "=r"(ended)
+            : "r"(barrier), "r"(parity)
+            : "memory");
+    }
 }
 
 }  // namespace mmoe::cuda::ptx

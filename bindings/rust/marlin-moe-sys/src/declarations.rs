@@ -251,6 +251,10 @@ c_structs! {
         reasons: u64,
         sentence: [c_char; 248],
         remedy: [c_char; 248],
+        most_tensor_ranks: u32,
+        local_intermediate_size: u32,
+        padded_intermediate_size: u32,
+        local_group_size: u32,
     }
     struct mmoe_memory_plan {
         struct_size: u32,
@@ -367,6 +371,7 @@ c_functions! {
     fn mmoe_device_count(kind: mmoe_device_kind, count: *mut u32, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_device_info(kind: mmoe_device_kind, index: u32, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_create(options: *const mmoe_context_options, out: *mut *mut mmoe_context, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_context_info(context: *const mmoe_context, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_destroy(context: *mut mmoe_context);
     fn mmoe_quant_config_create(fields: *const mmoe_quant_fields, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_quant_config_load(path: *const c_char, module: *const c_char, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
