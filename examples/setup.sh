@@ -24,6 +24,7 @@ fail() {
 has_need() {  # kind probe
     case "$1" in
         command) command -v "$2" >/dev/null ;;
+        file) [ -e "$2" ] ;;
         header) echo "#include <$2>" | c++ -E -x c++ - >/dev/null 2>&1 ;;
     esac
 }

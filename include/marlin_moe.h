@@ -170,13 +170,15 @@ enum {
 
 /** The highest instruction set that the CPU backend may use. */
 typedef int32_t mmoe_cpu_tier;
-/** Values of #mmoe_cpu_tier, in rising order. */
+/** Values of #mmoe_cpu_tier. A processor may have several branches of this tree. */
 enum {
-    MMOE_CPU_TIER_BEST = 0,       /**< Everything that processor and system offer. */
-    MMOE_CPU_TIER_SCALAR = 1,     /**< No vector code of our own. */
-    MMOE_CPU_TIER_AVX2 = 2,       /**< AVX2, FMA and F16C. */
-    MMOE_CPU_TIER_AVX512 = 3,     /**< AVX-512 F, BW, DQ, VL and VNNI. */
-    MMOE_CPU_TIER_AVX512_BF16 = 4 /**< The same with AVX512-BF16. */
+    MMOE_CPU_TIER_BEST = 0,        /**< Everything that processor and system offer. */
+    MMOE_CPU_TIER_SCALAR = 1,      /**< No vector code of our own. */
+    MMOE_CPU_TIER_AVX2 = 2,        /**< AVX2, FMA and F16C. */
+    MMOE_CPU_TIER_AVX512 = 3,      /**< AVX2 with AVX-512 F, BW, DQ, VL and VNNI. */
+    MMOE_CPU_TIER_AVX512_BF16 = 4, /**< AVX512 with AVX512-BF16. */
+    MMOE_CPU_TIER_AVX_VNNI = 5,    /**< AVX2 with AVX-VNNI. */
+    MMOE_CPU_TIER_AMX_BF16 = 6     /**< AVX512_BF16 with AMX-BF16, for experts of several tokens. */
 };
 
 /** Nonlinearity between the two GEMMs. With `a` the gate (or the only) projection and `u` the
@@ -326,7 +328,8 @@ typedef void (*mmoe_parallel_for_fn)(void* user, uint32_t task_count, mmoe_task_
 /** Options of mmoe_context_create(). */
 typedef struct mmoe_context_options {
     uint32_t struct_size;              /**< `sizeof(mmoe_context_options)`. */
-    mmoe_device_kind device_kind;      /**< 0: the CPU. */
+    mmoe_device_kind device_kind;      /**< 0: CUDA if the device can be used, else the CPU; see
+                                            mmoe_context_info(). */
     int32_t device_index;              /**< CUDA ordinal; 0 on the CPU. */
     uint32_t thread_count;             /**< CPU threads of one run, the caller's among them; 0: one
                                             a hardware thread that the process may use. */
@@ -361,6 +364,19 @@ typedef struct mmoe_context_options {
  */
 MMOE_API mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_context** out,
                                          mmoe_error* error);
+
+/**
+ * Describes the device of a context: where tensors of a run must lie.
+ *
+ * @param context      The context asked.
+ * @param description  Filled as far as its `struct_size` reaches, as by mmoe_device_info().
+ * @param error        NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `context` or `description` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `description->struct_size` is too small.
+ * @retval MMOE_ERR_DEVICE        CUDA: the device no longer answers.
+ */
+MMOE_API mmoe_status mmoe_context_info(const mmoe_context* context,
+                                       mmoe_device_description* description, mmoe_error* error);
 
 /** Drops the caller's reference. @param context  NULL, or a context. */
 MMOE_API void mmoe_context_destroy(mmoe_context* context);
@@ -704,11 +720,19 @@ enum {
 
 /** Answer of mmoe_support_query(). */
 typedef struct mmoe_support {
-    uint32_t struct_size; /**< Set by the caller before the call. */
-    int32_t supported;    /**< 1: a bundle can be made and run. 0: see `reasons`. */
-    uint64_t reasons;     /**< `MMOE_REASON_*` bits; 0 if supported. */
-    char sentence[248];   /**< Why not, for every reason; empty if supported. */
-    char remedy[248];     /**< The smallest change that helps; empty if supported or none. */
+    uint32_t struct_size;       /**< Set by the caller before the call. */
+    int32_t supported;          /**< 1: a bundle can be made and run. 0: see `reasons`. */
+    uint64_t reasons;           /**< `MMOE_REASON_*` bits; 0 if supported. */
+    char sentence[248];         /**< Why not, for every reason; empty if supported. */
+    char remedy[248];           /**< The smallest change that helps; empty if supported or none. */
+    uint32_t most_tensor_ranks; /**< Tensor ranks, not above those asked about, that work;
+                                     0 where the layer itself cannot run. */
+    uint32_t local_intermediate_size;  /**< Intermediate channels of this rank; 0 if it is not
+                                            supported, as the members below. */
+    uint32_t padded_intermediate_size; /**< The same as kept on the device. */
+    uint32_t local_group_size;         /**< Of these channels, those that share a scale of the
+                                            down projection: less than g where groups straddle
+                                            ranks, and their scales are repeated. */
 } mmoe_support;
 
 /**
@@ -1010,18 +1034,20 @@ MMOE_API void mmoe_load_destroy(mmoe_load* load);
 
 /**
  * Writes a sealed bundle to one file: whole under its name, or not at all. The file has a
- * version, a layout and checksums; opening it is one copy.
+ * version, a layout and checksums; opening it on the same kind of device is one copy. A bundle on
+ * a CUDA device is copied back expert by expert.
  *
  * @param bundle  Unchanged.
  * @param path    UTF-8; an existing file is replaced.
  * @param error   NULL, or filled on failure; no part of a file is left behind.
  * @retval MMOE_ERR_NULL_POINTER   `bundle` or `path` is NULL.
  * @retval MMOE_ERR_STATE          The bundle is not sealed.
- * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts, or is on a CUDA device.
+ * @retval MMOE_ERR_UNSUPPORTED    The bundle has fewer slots than experts.
  * @retval MMOE_ERR_BUSY           The bundle is being changed.
  * @retval MMOE_ERR_NOT_FOUND      The directory does not exist.
  * @retval MMOE_ERR_IO             The directory cannot be written, or the disk is full.
- * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header ran out.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  Memory for the header, or for one expert, ran out.
+ * @retval MMOE_ERR_DEVICE         Copying from the device failed.
  */
 MMOE_API mmoe_status mmoe_bundle_save(const mmoe_bundle* bundle, const char* path,
                                       mmoe_error* error);
@@ -1035,7 +1061,8 @@ typedef struct mmoe_bundle_open_options {
 } mmoe_bundle_open_options;
 
 /**
- * Opens what mmoe_bundle_save() wrote.
+ * Opens what mmoe_bundle_save() wrote, on whichever kind of device: a file of the other kind is
+ * repacked, to the very bytes that loading the checkpoint would have given.
  *
  * @param context  Device to load for; kept alive by the bundle.
  * @param path     UTF-8.
@@ -1050,10 +1077,12 @@ typedef struct mmoe_bundle_open_options {
  * @retval MMOE_ERR_BAD_DATA       It is not a saved bundle, or contradicts itself.
  * @retval MMOE_ERR_CHECKSUM       Its bytes are not those that were written.
  * @retval MMOE_ERR_UNSUPPORTED    Another version or layout wrote it (load the checkpoint again),
- * or the context is on a CUDA device.
+ *                                 or the layer does not run on the context's device.
  * @retval MMOE_ERR_CANCELLED      The progress callback returned non-zero.
- * @retval MMOE_ERR_OUT_OF_MEMORY  The weights do not fit on the host.
+ * @retval MMOE_ERR_OUT_OF_MEMORY  The weights, or scratch for them, do not fit on the host.
+ * @retval MMOE_ERR_DEVICE_MEMORY  The weights do not fit on the device.
  * @retval MMOE_ERR_MEMORY_BUDGET  The context's budget is too small.
+ * @retval MMOE_ERR_DEVICE         Copying to the device failed.
  */
 MMOE_API mmoe_status mmoe_bundle_open(mmoe_context* context, const char* path,
                                       const mmoe_bundle_open_options* options, mmoe_bundle** out,
@@ -1088,7 +1117,12 @@ enum {
     MMOE_PRECISION_DEFAULT = 0, /**< 16-bit activations or better: no worse than 1e-4 relative
                                      L2 on the CPU before the output is rounded; 3e-4 where
                                      single hidden values are 20 times as large as the rest. */
-    MMOE_PRECISION_EXACT = 1    /**< fp32 activations and products; 1e-5. CPU only. */
+    MMOE_PRECISION_EXACT = 1,   /**< fp32 activations and products; 1e-5. CPU only. */
+    MMOE_PRECISION_INT8 = 2     /**< 8-bit activations are permitted, on the CPU: blocks of 128
+                                     integers and a scale. Measured 1.0e-2 to 1.8e-2 for a layer
+                                     (6e-3 a product), 5e-2 with such hidden values. Twice as fast
+                                     with many tokens, no faster with one. Where it would not pay
+                                     16 bits serve; mmoe_executor_explain() tells. */
 };
 
 /** Options of mmoe_executor_create() and mmoe_executor_plan(). */
@@ -1099,10 +1133,18 @@ typedef struct mmoe_executor_options {
     mmoe_dtype hidden_dtype;  /**< BF16, F16 or F32; 0: BF16. */
     mmoe_dtype output_dtype;  /**< BF16, F16 or F32; 0: as `hidden_dtype`. */
     mmoe_precision precision; /**< 0: default. */
+    int32_t skip_self_test;   /**< CUDA, not 0: kernels are not tried against the CPU when the
+                                   executor is made. */
+    uint32_t reserved;        /**< Must be 0. */
+    void* workspace;          /**< Memory of the context's device, aligned to 256 bytes, to be kept
+                                   while the executor lives; it then keeps none of its own.
+                                   NULL: it allocates one. */
+    uint64_t workspace_bytes; /**< Of `workspace`; mmoe_executor_plan()'s `resident_bytes`. */
 } mmoe_executor_options;
 
 /**
- * Computes the bytes of an executor's workspace before it is made, from shapes alone.
+ * Computes the bytes of an executor's workspace before it is made, from shapes alone: what to
+ * give it as `workspace`, if it is not to allocate its own.
  *
  * @param context  Device it would be made for.
  * @param config   How the weights of the largest layer are quantised.
@@ -1132,9 +1174,10 @@ MMOE_API mmoe_status mmoe_executor_plan(const mmoe_context* context,
  * @param error    NULL, or filled on failure.
  * @retval MMOE_ERR_NULL_POINTER      `context`, `bundle`, `options` or `out` is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
- * @retval MMOE_ERR_INVALID_ARGUMENT  A member is out of range, or the bundle belongs to
- *                                    another device.
- * @retval MMOE_ERR_UNSUPPORTED       No kernel takes these types and weights.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  A member is out of range, the bundle belongs to another
+ *                                    device, or `workspace` is too small or not aligned.
+ * @retval MMOE_ERR_UNSUPPORTED       No kernel takes these types and weights, or every one that
+ *                                    does failed its self-test.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The workspace does not fit on the host; the text says its
  *                                    bytes.
  * @retval MMOE_ERR_DEVICE_MEMORY     The workspace does not fit on the device.
@@ -1158,6 +1201,9 @@ typedef struct mmoe_run_args {
     mmoe_tensor expert_map;     /**< In, optional, `[E']`, i32, contiguous: id i of `expert_ids`
                                      stands for the global expert `expert_map[i]`; negative: it
                                      is skipped. Absent: ids are global experts. */
+    mmoe_tensor token_count;    /**< In, optional, `[1]`, i32: tokens of this run, 0 to T; output
+                                     rows from there on are left alone. On CUDA the device reads
+                                     it when the run gets there. Absent: T. */
 } mmoe_run_args;
 
 /**
@@ -1189,6 +1235,26 @@ typedef struct mmoe_run_args {
  */
 MMOE_API mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle,
                                        const mmoe_run_args* args, void* stream, mmoe_error* error);
+
+/** What the runs of an executor met. Filled by mmoe_executor_poll(). */
+typedef struct mmoe_executor_findings {
+    uint32_t struct_size;     /**< Set by the caller before the call. */
+    int32_t ids_out_of_range; /**< 1: an expert id other than -1 was negative, E or more, or
+                                   outside the expert map; its slot was skipped. */
+} mmoe_executor_findings;
+
+/**
+ * Asks what runs have met since this was last asked. Waits for nothing and touches no device: on
+ * CUDA, first synchronise with the runs that you ask about. May be called from any thread.
+ *
+ * @param executor  The executor asked.
+ * @param findings  Filled as far as its `struct_size` reaches.
+ * @param error     NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER  `executor` or `findings` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE   `findings->struct_size` is too small.
+ */
+MMOE_API mmoe_status mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_findings* findings,
+                                        mmoe_error* error);
 
 /**
  * Tells which kernels serve T tokens of a bundle, and why each better one was passed over.
@@ -1243,9 +1309,12 @@ typedef struct mmoe_route_args {
  * (DeepSeek-V3, GLM-4.5, Kimi-K2, MiniMax-M2) and top-1 sigmoid (Llama-4). Ids of a token fall
  * by choice; of equal ones the lower id comes first. A NaN logit is never preferred to a number.
  *
- * @param context  A context on the CPU; all tensors are host memory.
- * @param args     Read before the call returns.
- * @param stream   NULL.
+ * On the CPU the call returns when ids and weights are written. On CUDA it is enqueued on `stream`,
+ * returns at once, allocates nothing and may be captured in a graph after a first call.
+ *
+ * @param context  Where to run; all tensors are memory of its device.
+ * @param args     Read before the call returns; tensors live until the work has run.
+ * @param stream   CUDA: a `cudaStream_t`, NULL for the default stream. CPU: NULL.
  * @param error    NULL, or filled on failure.
  * @retval MMOE_ERR_NULL_POINTER      `context`, `args` or a tensor's data is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
@@ -1253,8 +1322,10 @@ typedef struct mmoe_route_args {
  * @retval MMOE_ERR_DTYPE             An element type differs from the above.
  * @retval MMOE_ERR_INVALID_ARGUMENT  top_k exceeds the experts of the kept groups, groups do not
  *                                    divide E, or a member has no meaning.
- * @retval MMOE_ERR_UNSUPPORTED       The context's device is not the CPU.
- * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for one row of scores a thread ran out.
+ * @retval MMOE_ERR_UNSUPPORTED       CUDA: more experts than the shared memory of a block holds
+ *                                    (some 28,000 on an H100).
+ * @retval MMOE_ERR_OUT_OF_MEMORY     CPU: memory for one row of scores a thread ran out.
+ * @retval MMOE_ERR_DEVICE            CUDA: the launch was refused.
  */
 MMOE_API mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,
                                 void* stream, mmoe_error* error);

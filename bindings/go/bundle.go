@@ -35,61 +35,20 @@ const (
 	Bias       Role = C.MMOE_ROLE_BIAS
 )
 
-// Checkpoint is a model directory, read-only.
-type Checkpoint struct {
-	handle *C.mmoe_checkpoint
-	users  *users
+// BundleOptions are the options of a bundle. The zero value is the whole layer, all of it resident.
+type BundleOptions struct {
+	Split Split  // the part of the layer that the bundle holds
+	Slots uint32 // experts resident at a time; 0: all. With fewer it starts without any: see Put
 }
 
-// OpenCheckpoint opens a directory with config.json and safetensors shards, or one shard.
-func OpenCheckpoint(context *Context, path string) (*Checkpoint, error) {
-	cPath := C.CString(path)
-	defer C.free(unsafe.Pointer(cPath))
-	checkpoint := &Checkpoint{}
-	err := check(func(failure *C.mmoe_error) C.mmoe_status {
-		return C.go_mmoe_checkpoint_open(context.handle, cPath, nil, &checkpoint.handle, failure)
-	})
-	if err != nil {
-		return nil, err
+func (o BundleOptions) raw() C.mmoe_bundle_options {
+	return C.mmoe_bundle_options{
+		struct_size: C.sizeof_mmoe_bundle_options, slot_count: C.uint32_t(o.Slots), split: o.Split.raw(),
 	}
-	checkpoint.users = context.users.retain()
-	runtime.KeepAlive(context)
-	runtime.SetFinalizer(checkpoint, func(c *Checkpoint) { c.Close() })
-	return checkpoint, nil
 }
 
-// LayerCount is the number of MoE layers; dense layers are not counted.
-func (c *Checkpoint) LayerCount() uint32 {
-	defer runtime.KeepAlive(c)
-	return uint32(C.go_mmoe_checkpoint_layer_count(c.handle))
-}
-
-// Layer describes one MoE layer without reading its weights.
-func (c *Checkpoint) Layer(index uint32) (Layer, *QuantConfig, error) {
-	defer runtime.KeepAlive(c)
-	raw := Layer{}.raw()
-	var config *C.mmoe_quant_config
-	err := check(func(failure *C.mmoe_error) C.mmoe_status {
-		return C.go_mmoe_checkpoint_layer_info(c.handle, C.uint32_t(index), &raw, nil, &config, failure)
-	})
-	if err != nil {
-		return Layer{}, nil, err
-	}
-	return layerOf(raw), quantConfigOf(config), nil
-}
-
-// Close drops the reference.
-func (c *Checkpoint) Close() error {
-	if c.handle != nil {
-		C.go_mmoe_checkpoint_destroy(c.handle)
-		c.handle = nil
-		c.users.release()
-		runtime.SetFinalizer(c, nil)
-	}
-	return nil
-}
-
-// Bundle holds the repacked expert weights of one layer.
+// Bundle holds the repacked expert weights of one layer. Goroutines may share it; whole experts may
+// be exchanged while no run uses it.
 type Bundle struct {
 	handle *C.mmoe_bundle
 	users  *users
@@ -103,24 +62,46 @@ func bundleOf(context *Context, handle *C.mmoe_bundle) *Bundle {
 }
 
 // LoadBundle loads, repacks and seals one layer of a checkpoint. Progress, which may be nil, gets
-// done and total bytes and returns whether to go on.
-func LoadBundle(context *Context, checkpoint *Checkpoint, layer uint32, split Split,
+// done and total bytes and returns whether to go on; if it panics, the load stops and LoadBundle
+// panics with the same value. LoadBundleContext has cancellation by a context instead.
+func LoadBundle(context *Context, checkpoint *Checkpoint, layer uint32, options BundleOptions,
 	progress func(done, total uint64) bool) (*Bundle, error) {
+	report := &progressReport{call: progress}
 	var user cgo.Handle
 	if progress != nil {
-		user = cgo.NewHandle(progress)
+		user = cgo.NewHandle(report)
 		defer user.Delete()
 	}
 	var handle *C.mmoe_bundle
 	err := check(func(failure *C.mmoe_error) C.mmoe_status {
 		return C.marlin_moe_go_bundle_load(context.handle, checkpoint.handle, C.uint32_t(layer),
-			split.raw(), C.uintptr_t(user), &handle, failure)
+			options.raw(), C.uintptr_t(user), &handle, failure)
 	})
 	runtime.KeepAlive(checkpoint)
+	if report.panicked != nil {
+		C.go_mmoe_bundle_destroy(handle)
+		panic(report.panicked)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return bundleOf(context, handle), nil
+}
+
+// progressReport carries a progress function to the library's callback, and its panic back.
+type progressReport struct {
+	call     func(done, total uint64) bool
+	panicked any
+}
+
+// goOn calls the function; C code is on the stack, so no panic may pass.
+func (r *progressReport) goOn(done, total uint64) (goOn bool) {
+	defer func() {
+		if r.panicked = recover(); r.panicked != nil {
+			goOn = false
+		}
+	}()
+	return r.call(done, total)
 }
 
 // OpenBundle opens what Save wrote.
@@ -157,6 +138,52 @@ func (b *Bundle) Layer() (Layer, error) {
 	return layerOf(raw), err
 }
 
+// BundleInfo describes a bundle.
+type BundleInfo struct {
+	Layer                 Layer  // the whole layer
+	Experts               uint32 // of the split
+	FirstExpert           uint32 // global number of the first of them
+	ResidentExperts       uint32 // here now
+	Slots                 uint32 // that can be here at a time
+	LocalIntermediateSize uint32 // I of this tensor-parallel rank
+	ResidentBytes         uint64
+}
+
+// Info describes the bundle.
+func (b *Bundle) Info() (BundleInfo, error) {
+	defer runtime.KeepAlive(b)
+	layer := Layer{}.raw()
+	raw := C.mmoe_bundle_description{struct_size: C.sizeof_mmoe_bundle_description}
+	err := check(func(failure *C.mmoe_error) C.mmoe_status {
+		return C.go_mmoe_bundle_info(b.handle, &layer, &raw, failure)
+	})
+	return BundleInfo{
+		Layer: layerOf(layer), Experts: uint32(raw.expert_count), FirstExpert: uint32(raw.first_expert),
+		ResidentExperts: uint32(raw.resident_count), Slots: uint32(raw.slot_count),
+		LocalIntermediateSize: uint32(raw.local_intermediate_size),
+		ResidentBytes:         uint64(raw.resident_bytes),
+	}, err
+}
+
+// PutFrom puts one expert of a checkpoint over what it was, or into a free slot. If the file is bad
+// the expert is no longer resident.
+func (b *Bundle) PutFrom(checkpoint *Checkpoint, layer, expert uint32) error {
+	defer runtime.KeepAlive(b)
+	defer runtime.KeepAlive(checkpoint)
+	return check(func(failure *C.mmoe_error) C.mmoe_status {
+		return C.go_mmoe_bundle_put_from(b.handle, checkpoint.handle, C.uint32_t(layer),
+			C.uint32_t(expert), failure)
+	})
+}
+
+// Evict takes one expert out: its slot is free, and ids of it are skipped.
+func (b *Bundle) Evict(expert uint32) error {
+	defer runtime.KeepAlive(b)
+	return check(func(failure *C.mmoe_error) C.mmoe_status {
+		return C.go_mmoe_bundle_evict(b.handle, C.uint32_t(expert), failure)
+	})
+}
+
 // Close drops the reference; a run in progress keeps the weights.
 func (b *Bundle) Close() error {
 	if b.handle != nil {
@@ -172,12 +199,12 @@ func (b *Bundle) Close() error {
 type BundleBuilder struct{ bundle *Bundle }
 
 // NewBundleBuilder makes an empty bundle.
-func NewBundleBuilder(context *Context, config *QuantConfig, layer Layer, split Split) (*BundleBuilder, error) {
-	rawLayer := layer.raw()
-	options := C.mmoe_bundle_options{struct_size: C.sizeof_mmoe_bundle_options, split: split.raw()}
+func NewBundleBuilder(context *Context, config *QuantConfig, layer Layer,
+	options BundleOptions) (*BundleBuilder, error) {
+	rawLayer, rawOptions := layer.raw(), options.raw()
 	var handle *C.mmoe_bundle
 	err := check(func(failure *C.mmoe_error) C.mmoe_status {
-		return C.go_mmoe_bundle_create(context.handle, config.handle, &rawLayer, &options, &handle, failure)
+		return C.go_mmoe_bundle_create(context.handle, config.handle, &rawLayer, &rawOptions, &handle, failure)
 	})
 	runtime.KeepAlive(config)
 	if err != nil {

@@ -34,13 +34,15 @@ const (
 // CPUTier is the highest instruction set that the CPU backend may use.
 type CPUTier int32
 
-// Tiers in rising order; TierBest is everything that processor and system offer.
+// Tiers; TierBest is everything that processor and system offer.
 const (
 	TierBest       CPUTier = C.MMOE_CPU_TIER_BEST
 	TierScalar     CPUTier = C.MMOE_CPU_TIER_SCALAR
 	TierAVX2       CPUTier = C.MMOE_CPU_TIER_AVX2
 	TierAVX512     CPUTier = C.MMOE_CPU_TIER_AVX512
 	TierAVX512BF16 CPUTier = C.MMOE_CPU_TIER_AVX512_BF16
+	TierAVXVNNI    CPUTier = C.MMOE_CPU_TIER_AVX_VNNI
+	TierAMXBF16    CPUTier = C.MMOE_CPU_TIER_AMX_BF16
 )
 
 // ContextOptions are the options of NewContext. The zero value has every default.
@@ -61,11 +63,23 @@ type Context struct {
 	users  *users
 }
 
+func bestDevice() DeviceKind {
+	var count C.uint32_t
+	if C.go_mmoe_device_count(C.MMOE_DEVICE_CUDA, &count, nil) == C.MMOE_OK && count > 0 {
+		return DeviceCUDA
+	}
+	return DeviceCPU
+}
+
 // NewContext binds the library to one device.
 func NewContext(options ContextOptions) (*Context, error) {
+	device := options.Device
+	if device == DeviceAny {
+		device = bestDevice()
+	}
 	raw := C.mmoe_context_options{
 		struct_size:         C.sizeof_mmoe_context_options,
-		device_kind:         C.mmoe_device_kind(options.Device),
+		device_kind:         C.mmoe_device_kind(device),
 		device_index:        C.int32_t(options.DeviceIndex),
 		thread_count:        C.uint32_t(options.Threads),
 		memory_budget_bytes: C.uint64_t(options.MemoryBudgetBytes),
@@ -101,14 +115,15 @@ func (c *Context) Close() error {
 
 //export marlinMoeLog
 func marlinMoeLog(handle C.uintptr_t, level C.mmoe_log_level, line *C.char) {
+	// C code is on the stack, so no panic may pass: a log function that panics harms nobody.
+	defer func() { _ = recover() }()
 	log := cgo.Handle(handle).Value().(func(LogLevel, string))
 	log(LogLevel(level), C.GoString(line))
 }
 
 //export marlinMoeProgress
 func marlinMoeProgress(handle C.uintptr_t, done, total C.uint64_t) C.int32_t {
-	progress := cgo.Handle(handle).Value().(func(uint64, uint64) bool)
-	if progress(uint64(done), uint64(total)) {
+	if cgo.Handle(handle).Value().(*progressReport).goOn(uint64(done), uint64(total)) {
 		return 0
 	}
 	return 1

@@ -18,6 +18,18 @@ var (
 	ErrInternal        = errors.New("internal")
 )
 
+// Statuses that programs act on, for Error.Status.
+const (
+	StatusState         int32 = C.MMOE_ERR_STATE
+	StatusBusy          int32 = C.MMOE_ERR_BUSY
+	StatusCancelled     int32 = C.MMOE_ERR_CANCELLED
+	StatusMemoryBudget  int32 = C.MMOE_ERR_MEMORY_BUDGET
+	StatusNotFound      int32 = C.MMOE_ERR_NOT_FOUND
+	StatusMissingTensor int32 = C.MMOE_ERR_MISSING_TENSOR
+	StatusNoDevice      int32 = C.MMOE_ERR_NO_DEVICE
+	StatusDriverTooOld  int32 = C.MMOE_ERR_DRIVER_TOO_OLD
+)
+
 var categories = map[int32]error{
 	1: ErrInvalidArgument, 2: ErrOutOfMemory, 3: ErrIO, 4: ErrBadData, 5: ErrUnsupported,
 	6: ErrDevice, 7: ErrInternal,

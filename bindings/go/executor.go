@@ -20,6 +20,8 @@ const (
 	TypeF16  DType = C.MMOE_DTYPE_F16
 	TypeBF16 DType = C.MMOE_DTYPE_BF16
 	TypeI32  DType = C.MMOE_DTYPE_I32
+	TypeI64  DType = C.MMOE_DTYPE_I64
+	TypeU8   DType = C.MMOE_DTYPE_U8
 	TypeI8   DType = C.MMOE_DTYPE_I8
 )
 
@@ -31,7 +33,7 @@ type BF16 uint16
 
 // Element is a Go type that is an element type of the library.
 type Element interface {
-	float32 | F16 | BF16 | int32 | int8
+	float32 | F16 | BF16 | int32 | int8 | uint8
 }
 
 func dtypeOf[T Element]() DType {
@@ -45,6 +47,8 @@ func dtypeOf[T Element]() DType {
 		return TypeI32
 	case int8:
 		return TypeI8
+	case uint8:
+		return TypeU8
 	default:
 		return TypeF32
 	}
@@ -67,6 +71,7 @@ type Precision int32
 const (
 	PrecisionDefault Precision = C.MMOE_PRECISION_DEFAULT
 	PrecisionExact   Precision = C.MMOE_PRECISION_EXACT
+	PrecisionInt8    Precision = C.MMOE_PRECISION_INT8 // 8-bit activations permitted
 )
 
 // ExecutorOptions are the options of NewExecutor. MaxTokens and MaxTopK are required.
@@ -77,6 +82,17 @@ type ExecutorOptions struct {
 	Precision          Precision
 }
 
+func (options ExecutorOptions) raw() C.mmoe_executor_options {
+	return C.mmoe_executor_options{
+		struct_size:  C.sizeof_mmoe_executor_options,
+		max_tokens:   C.uint32_t(options.MaxTokens),
+		max_top_k:    C.uint32_t(options.MaxTopK),
+		hidden_dtype: C.mmoe_dtype(options.Hidden),
+		output_dtype: C.mmoe_dtype(options.Output),
+		precision:    C.mmoe_precision(options.Precision),
+	}
+}
+
 // Executor holds the chosen kernels and their workspace. It serves one call at a time.
 type Executor struct {
 	handle *C.mmoe_executor
@@ -85,14 +101,7 @@ type Executor struct {
 
 // NewExecutor allocates a workspace for layers as large as the bundle's.
 func NewExecutor(context *Context, bundle *Bundle, options ExecutorOptions) (*Executor, error) {
-	raw := C.mmoe_executor_options{
-		struct_size:  C.sizeof_mmoe_executor_options,
-		max_tokens:   C.uint32_t(options.MaxTokens),
-		max_top_k:    C.uint32_t(options.MaxTopK),
-		hidden_dtype: C.mmoe_dtype(options.Hidden),
-		output_dtype: C.mmoe_dtype(options.Output),
-		precision:    C.mmoe_precision(options.Precision),
-	}
+	raw := options.raw()
 	executor := &Executor{}
 	err := check(func(failure *C.mmoe_error) C.mmoe_status {
 		return C.go_mmoe_executor_create(context.handle, bundle.handle, &raw, &executor.handle, failure)

@@ -38,9 +38,8 @@ static int32_t report_progress(void *user, uint64_t done_bytes, uint64_t total_b
 }
 
 mmoe_status marlin_moe_go_bundle_load(mmoe_context *context, const mmoe_checkpoint *checkpoint,
-                                      uint32_t layer, mmoe_split split, uintptr_t progress,
+                                      uint32_t layer, mmoe_bundle_options options, uintptr_t progress,
                                       mmoe_bundle **out, mmoe_error *error) {
-    mmoe_bundle_options options = {.struct_size = sizeof options, .split = split};
     if (progress != 0) {
         options.progress = report_progress;
         options.progress_user = (void *)progress;
@@ -76,4 +75,18 @@ mmoe_status marlin_moe_go_run(mmoe_executor *executor, const mmoe_bundle *bundle
             .data = expert_map, .dtype = MMOE_DTYPE_I32, .rank = 1, .shape = {shape.map_size}};
     }
     return go_mmoe_executor_run(executor, bundle, &args, NULL, error);
+}
+
+mmoe_status marlin_moe_go_route(const mmoe_context *context, mmoe_route_args args,
+                                struct marlin_moe_go_route_shape shape, void *logits,
+                                void *correction_bias, void *expert_ids, void *expert_weights,
+                                mmoe_error *error) {
+    args.logits = matrix(logits, shape.logits_dtype, shape.tokens, shape.experts);
+    args.expert_ids = matrix(expert_ids, MMOE_DTYPE_I32, shape.tokens, shape.top_k);
+    args.expert_weights = matrix(expert_weights, MMOE_DTYPE_F32, shape.tokens, shape.top_k);
+    if (correction_bias != NULL) {
+        args.correction_bias = (mmoe_tensor){
+            .data = correction_bias, .dtype = MMOE_DTYPE_F32, .rank = 1, .shape = {shape.experts}};
+    }
+    return go_mmoe_route(context, &args, NULL, error);
 }

@@ -13,7 +13,7 @@ char *marlin_moe_go_open(const char *name);
 mmoe_status marlin_moe_go_context_create(mmoe_context_options options, uintptr_t log,
                                          mmoe_context **out, mmoe_error *error);
 mmoe_status marlin_moe_go_bundle_load(mmoe_context *context, const mmoe_checkpoint *checkpoint,
-                                      uint32_t layer, mmoe_split split, uintptr_t progress,
+                                      uint32_t layer, mmoe_bundle_options options, uintptr_t progress,
                                       mmoe_bundle **out, mmoe_error *error);
 
 mmoe_status marlin_moe_go_bundle_set(mmoe_bundle *bundle, uint32_t expert, mmoe_projection projection,
@@ -28,5 +28,15 @@ mmoe_status marlin_moe_go_run(mmoe_executor *executor, const mmoe_bundle *bundle
                               struct marlin_moe_go_shape shape, void *hidden, void *expert_ids,
                               void *expert_weights, void *expert_map, void *output,
                               mmoe_error *error);
+
+struct marlin_moe_go_route_shape {
+    int64_t tokens, experts, top_k;
+    mmoe_dtype logits_dtype;
+};
+/* `args` comes without its tensors; `correction_bias` may be NULL. */
+mmoe_status marlin_moe_go_route(const mmoe_context *context, mmoe_route_args args,
+                                struct marlin_moe_go_route_shape shape, void *logits,
+                                void *correction_bias, void *expert_ids, void *expert_weights,
+                                mmoe_error *error);
 
 #endif

@@ -190,6 +190,11 @@ type Support struct {
 	Reasons   uint64 // MMOE_REASON_* bits
 	Sentence  string // why not
 	Remedy    string // the smallest change that helps, or empty
+
+	MostTensorRanks        uint32 // that work, not above those asked about; 0: the layer cannot run
+	LocalIntermediateSize  uint32 // channels of this rank; 0 if not supported, as the fields below
+	PaddedIntermediateSize uint32 // the same as kept on the device
+	LocalGroupSize         uint32 // channels of this rank that share a scale of down
 }
 
 // QuerySupport asks whether a layer can run, before anything is loaded.
@@ -204,5 +209,9 @@ func QuerySupport(context *Context, config *QuantConfig, layer Layer, split Spli
 	return Support{
 		Supported: raw.supported != 0, Reasons: uint64(raw.reasons),
 		Sentence: C.GoString(&raw.sentence[0]), Remedy: C.GoString(&raw.remedy[0]),
+		MostTensorRanks:        uint32(raw.most_tensor_ranks),
+		LocalIntermediateSize:  uint32(raw.local_intermediate_size),
+		PaddedIntermediateSize: uint32(raw.padded_intermediate_size),
+		LocalGroupSize:         uint32(raw.local_group_size),
 	}, err
 }

@@ -40,7 +40,7 @@ func tinyBundle(t testing.TB, context *marlinmoe.Context) *marlinmoe.Bundle {
 	fatal(t, err)
 	defer config.Close()
 	layer := marlinmoe.Layer{Experts: 2, HiddenSize: hidden, IntermediateSize: inner}
-	builder, err := marlinmoe.NewBundleBuilder(context, config, layer, marlinmoe.Split{})
+	builder, err := marlinmoe.NewBundleBuilder(context, config, layer, marlinmoe.BundleOptions{})
 	fatal(t, err)
 	defer builder.Close()
 	for expert := uint32(0); expert < 2; expert++ {
@@ -180,17 +180,4 @@ func TestLogLinesMayCome(t *testing.T) {
 	fatal(t, context.Close())
 	runtime.GC()
 	fatal(t, bundle.Close()) // may still log
-}
-
-func Example() {
-	// Load has been called by TestMain.
-	context, err := marlinmoe.NewContext(marlinmoe.ContextOptions{Device: marlinmoe.DeviceCPU})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer context.Close()
-	_, err = marlinmoe.NewQuantConfig(marlinmoe.QuantFields{Bits: 3, GroupSize: 32})
-	fmt.Println(errors.Is(err, marlinmoe.ErrInvalidArgument))
-	// Output: true
 }

@@ -11,6 +11,7 @@ static __typeof__(&mmoe_status_name) at_mmoe_status_name;
 static __typeof__(&mmoe_device_count) at_mmoe_device_count;
 static __typeof__(&mmoe_device_info) at_mmoe_device_info;
 static __typeof__(&mmoe_context_create) at_mmoe_context_create;
+static __typeof__(&mmoe_context_info) at_mmoe_context_info;
 static __typeof__(&mmoe_context_destroy) at_mmoe_context_destroy;
 static __typeof__(&mmoe_quant_config_create) at_mmoe_quant_config_create;
 static __typeof__(&mmoe_quant_config_load) at_mmoe_quant_config_load;
@@ -46,6 +47,7 @@ static __typeof__(&mmoe_bundle_destroy) at_mmoe_bundle_destroy;
 static __typeof__(&mmoe_executor_plan) at_mmoe_executor_plan;
 static __typeof__(&mmoe_executor_create) at_mmoe_executor_create;
 static __typeof__(&mmoe_executor_run) at_mmoe_executor_run;
+static __typeof__(&mmoe_executor_poll) at_mmoe_executor_poll;
 static __typeof__(&mmoe_executor_explain) at_mmoe_executor_explain;
 static __typeof__(&mmoe_executor_destroy) at_mmoe_executor_destroy;
 static __typeof__(&mmoe_route) at_mmoe_route;
@@ -68,6 +70,8 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_device_info == NULL) return "mmoe_device_info";
     *(void **)&at_mmoe_context_create = dlsym(library, "mmoe_context_create");
     if (at_mmoe_context_create == NULL) return "mmoe_context_create";
+    *(void **)&at_mmoe_context_info = dlsym(library, "mmoe_context_info");
+    if (at_mmoe_context_info == NULL) return "mmoe_context_info";
     *(void **)&at_mmoe_context_destroy = dlsym(library, "mmoe_context_destroy");
     if (at_mmoe_context_destroy == NULL) return "mmoe_context_destroy";
     *(void **)&at_mmoe_quant_config_create = dlsym(library, "mmoe_quant_config_create");
@@ -138,6 +142,8 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_executor_create == NULL) return "mmoe_executor_create";
     *(void **)&at_mmoe_executor_run = dlsym(library, "mmoe_executor_run");
     if (at_mmoe_executor_run == NULL) return "mmoe_executor_run";
+    *(void **)&at_mmoe_executor_poll = dlsym(library, "mmoe_executor_poll");
+    if (at_mmoe_executor_poll == NULL) return "mmoe_executor_poll";
     *(void **)&at_mmoe_executor_explain = dlsym(library, "mmoe_executor_explain");
     if (at_mmoe_executor_explain == NULL) return "mmoe_executor_explain";
     *(void **)&at_mmoe_executor_destroy = dlsym(library, "mmoe_executor_destroy");
@@ -179,6 +185,10 @@ mmoe_status go_mmoe_device_info(mmoe_device_kind kind, uint32_t index, mmoe_devi
 
 mmoe_status go_mmoe_context_create(const mmoe_context_options* options, mmoe_context** out, mmoe_error* error) {
     return at_mmoe_context_create(options, out, error);
+}
+
+mmoe_status go_mmoe_context_info(const mmoe_context* context, mmoe_device_description* description, mmoe_error* error) {
+    return at_mmoe_context_info(context, description, error);
 }
 
 void go_mmoe_context_destroy(mmoe_context* context) {
@@ -319,6 +329,10 @@ mmoe_status go_mmoe_executor_create(mmoe_context* context, const mmoe_bundle* bu
 
 mmoe_status go_mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle, const mmoe_run_args* args, void* stream, mmoe_error* error) {
     return at_mmoe_executor_run(executor, bundle, args, stream, error);
+}
+
+mmoe_status go_mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_findings* findings, mmoe_error* error) {
+    return at_mmoe_executor_poll(executor, findings, error);
 }
 
 size_t go_mmoe_executor_explain(const mmoe_executor* executor, const mmoe_bundle* bundle, uint32_t tokens, char* text, size_t capacity_bytes) {

@@ -25,10 +25,11 @@ constexpr int kWarmUps = 3;
 
 struct Request {
     BenchLayer layer;
-    std::string shape = "qwen3-30b", device = "cpu", group = "128", dtype = "bf16";
+    std::string shape = "qwen3-30b", device = "cpu", group = "128", dtype = "bf16", tier = "best";
     double seconds = 1;
     std::vector<int64_t> tokens = {1, 16, 256};
     int64_t threads = 0;
+    mmoe_precision precision = MMOE_PRECISION_DEFAULT;
     bool json = false;
 };
 
@@ -89,8 +90,8 @@ std::string chosen_rows(const std::string& explanation) {
 // bus changes from minute to minute.
 class Roofs {
   public:
-    Roofs(const mmoe_device_description& cpu, int64_t threads)
-        : tier_(cpu.cpu_tier),
+    Roofs(const mmoe_device_description& cpu, int64_t threads, mmoe_cpu_tier tier)
+        : tier_(tier == MMOE_CPU_TIER_BEST ? cpu.cpu_tier : tier),
           threads_(threads > 0 ? static_cast<int>(threads) : cpu.processor_count),
           read_(threads_) {}
 
@@ -120,6 +121,7 @@ Json bench_tokens(const Device& device, const Request& request, BenchWeights& we
     shape.top_k = layer.top_k;
     shape.hidden_size = layer.hidden;
     shape.hidden_dtype = shape.output_dtype = layer.dtype;
+    shape.precision = request.precision;
     Runner runner(device, weights.first(), shape);
     Random random(3);
     std::vector<float> hidden(static_cast<size_t>(tokens * layer.hidden));
@@ -175,11 +177,15 @@ Request parse_request(int argc, char** argv) {
             {"group", "N|channel", "weights that share a scale (128)", into(&request.group)},
             {"asymmetric", nullptr, "with zero points", into(&request.layer.asymmetric)},
             {"dtype", "bf16|fp16", "of scales and hidden states (bf16)", into(&request.dtype)},
+            {"precision", kPrecisions, "arithmetic (default)",
+             [&](const std::string& text) { request.precision = parse_precision(text); }},
             {"tokens", "T,T,...", "tokens of a call (1,16,256)", into(&request.tokens, 1, 1 << 20)},
             {"seconds", "S", "time for every number of tokens (1)",
              into(&request.seconds, 0.001, 3600)},
             {"device", "cpu|cuda:N", "device (cpu)", into(&request.device)},
             {"threads", "N", "CPU threads; 0: all (0)", into(&request.threads, 0, 1024)},
+            {"tier", "NAME", "best CPU instructions to use, such as avx2 (best)",
+             into(&request.tier)},
             {"json", nullptr, "print JSON", into(&request.json)}}},
           argc, argv);
     set_shape(&request.layer, request.shape);
@@ -199,18 +205,22 @@ Request parse_request(int argc, char** argv) {
 
 int run_bench(int argc, char** argv) {
     const Request request = parse_request(argc, argv);
-    const Device device = open_device(request.device, request.threads);
+    const mmoe_cpu_tier tier = parse_tier(request.tier);
+    const Device device = open_device(request.device, request.threads, tier);
     auto description = sized<mmoe_device_description>();
     call(mmoe_device_info, device.kind, static_cast<uint32_t>(device.index), &description);
     BenchWeights weights(device, request.layer);
     std::optional<Roofs> roofs;
-    if (device.kind == MMOE_DEVICE_CPU) roofs.emplace(description, request.threads);
+    if (device.kind == MMOE_DEVICE_CPU) {
+        roofs.emplace(description, request.threads, tier);
+    }
 
     Json report;
     report["version"] = mmoe_version_string();
     report["device"] = device.name;
     report["device_name"] = description.name;
     report["threads"] = request.threads;
+    report["tier"] = request.tier;
     report["shape"] = request.shape;
     report["experts"] = request.layer.experts;
     report["top_k"] = request.layer.top_k;
@@ -218,6 +228,7 @@ int run_bench(int argc, char** argv) {
     report["intermediate_size"] = request.layer.intermediate;
     report["scheme"] = scheme_text(quant_fields(request.layer));
     report["dtype"] = request.dtype;
+    report["precision"] = precision_name(request.precision);
     report["bundle_bytes"] = weights.bundle_bytes();
     report["rotated_bytes"] = weights.all_bytes();
     report["results"] = Json::array();

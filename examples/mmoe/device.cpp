@@ -12,9 +12,28 @@ namespace {
 constexpr std::align_val_t kAlignment{64};
 constexpr int64_t kMostDevices = 1023;
 
+struct TierName {
+    const char* name;
+    mmoe_cpu_tier tier;
+};
+constexpr TierName kTiers[] = {{"best", MMOE_CPU_TIER_BEST},
+                               {"scalar", MMOE_CPU_TIER_SCALAR},
+                               {"avx2", MMOE_CPU_TIER_AVX2},
+                               {"avx512", MMOE_CPU_TIER_AVX512},
+                               {"avx512bf16", MMOE_CPU_TIER_AVX512_BF16}};
+
 }  // namespace
 
-Device open_device(const std::string& name, int64_t threads) {
+mmoe_cpu_tier parse_tier(const std::string& text) {
+    std::string names;
+    for (const TierName& known : kTiers) {
+        if (text == known.name) return known.tier;
+        names += (names.empty() ? "" : ", ") + std::string(known.name);
+    }
+    throw UsageError("--tier: expected one of " + names + ", got '" + text + "'");
+}
+
+Device open_device(const std::string& name, int64_t threads, mmoe_cpu_tier tier) {
     const std::vector<std::string> parts = split(name, ':');
     const bool cuda = parts[0] == "cuda";
     if ((!cuda && name != "cpu") || parts.size() > 2) {
@@ -26,6 +45,7 @@ Device open_device(const std::string& name, int64_t threads) {
         options.device_index = static_cast<int32_t>(parse_number(parts[1], 0, kMostDevices));
     }
     options.thread_count = static_cast<uint32_t>(threads);
+    options.cpu_tier = tier;
     Device device;
     device.kind = options.device_kind;
     device.index = options.device_index;

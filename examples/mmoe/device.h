@@ -48,8 +48,13 @@ struct Device {
     }
 };
 
-// `name` is "cpu", "cuda" or "cuda:N"; 0 threads: all. Throws UsageError or Refused.
-Device open_device(const std::string& name, int64_t threads);
+// `name` is "cpu", "cuda" or "cuda:N"; 0 threads: all; `tier` bounds the CPU rows. Throws
+// UsageError or Refused.
+Device open_device(const std::string& name, int64_t threads,
+                   mmoe_cpu_tier tier = MMOE_CPU_TIER_BEST);
+
+// best, scalar, avx2, avx512 or avx512bf16. Throws UsageError.
+mmoe_cpu_tier parse_tier(const std::string& text);
 
 // Memory for one tensor of a run.
 class DeviceArray {

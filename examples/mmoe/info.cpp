@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mmoe info: what the loaded library is, and the devices that it sees.
 #include <cstdio>
+#include <iterator>
 
 #include "commands.h"
 #include "layer_view.h"
@@ -10,8 +11,9 @@ namespace mmoe_tool {
 namespace {
 
 const char* tier_name(mmoe_cpu_tier tier) {
-    constexpr const char* kNames[] = {"none", "scalar", "avx2", "avx512", "avx512_bf16"};
-    return tier >= 0 && tier < 5 ? kNames[tier] : "other";
+    constexpr const char* kNames[] = {"none",        "scalar",   "avx2",    "avx512",
+                                      "avx512_bf16", "avx_vnni", "amx_bf16"};
+    return tier >= 0 && tier < static_cast<int>(std::size(kNames)) ? kNames[tier] : "other";
 }
 
 std::string build_text() {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// mmoe inspect: the MoE layers of a checkpoint, and whether a device can run them. Reads headers
-// only.
+// mmoe inspect: the MoE layers of a checkpoint, whether a device can run them, and how they can be
+// divided over ranks. Reads headers only.
 #include <cstdio>
 
 #include "commands.h"
 #include "device.h"
 #include "layer_view.h"
 #include "options.h"
+#include "splits.h"
 
 namespace mmoe_tool {
 namespace {
@@ -33,6 +34,7 @@ Json inspect_layer(const Device& device, const mmoe_checkpoint* checkpoint, uint
             json["why_not"] = support.sentence;
             json["remedy"] = support.remedy;
         }
+        json["tensor_ranks"] = splits_json(device, view);
     } catch (const Refused& refused) {
         json["layer_index"] = index;
         json["supported"] = false;
@@ -61,22 +63,41 @@ void print_layer(const Json& layer) {
     if (!remedy.empty()) std::printf("           remedy: %s\n", remedy.c_str());
 }
 
+// Once for neighbouring layers that can be divided alike.
+void print_splits(const Json& layers) {
+    for (size_t first = 0, end = 0; first < layers.size(); first = end) {
+        const auto differs = [&](const Json& layer) {
+            return layer.value("tensor_ranks", Json()) !=
+                   layers[first].value("tensor_ranks", Json());
+        };
+        end = first + 1;
+        while (end < layers.size() && !differs(layers[end])) ++end;
+        if (!layers[first].contains("tensor_ranks")) continue;
+        const std::string from = layers[first]["layer"].dump();
+        const std::string which = end == first + 1
+                                      ? "layer " + from
+                                      : "layers " + from + " to " + layers[end - 1]["layer"].dump();
+        std::printf("tensor ranks of %s:\n%s", which.c_str(),
+                    splits_text(layers[first]["tensor_ranks"]).c_str());
+    }
+}
+
 }  // namespace
 
 int run_inspect(int argc, char** argv) {
     std::string device_name = "cpu";
     int64_t tensor_ranks = 1, expert_ranks = 1;
     bool json = false;
-    const auto arguments =
-        parse({"inspect",
-               "Lists the MoE layers of a checkpoint from its headers. Exit status 0: every layer "
-               "is supported; 1: one is not.",
-               {"DIR"},
-               {{"device", "cpu|cuda:N", "device asked about (cpu)", into(&device_name)},
-                {"tensor-ranks", "N", "ranks that share I", into(&tensor_ranks, 1, 1024)},
-                {"expert-ranks", "N", "ranks that share E", into(&expert_ranks, 1, 1024)},
-                {"json", nullptr, "print JSON", into(&json)}}},
-              argc, argv);
+    const auto arguments = parse(
+        {"inspect",
+         "Lists the MoE layers of a checkpoint from its headers, and what 1 to 16 tensor ranks "
+         "would hold.\nExit status 0: every layer is supported as asked; 1: one is not.",
+         {"DIR"},
+         {{"device", "cpu|cuda:N", "device asked about (cpu)", into(&device_name)},
+          {"tensor-ranks", "N", "ranks that share I", into(&tensor_ranks, 1, 1024)},
+          {"expert-ranks", "N", "ranks that share E", into(&expert_ranks, 1, 1024)},
+          {"json", nullptr, "print JSON", into(&json)}}},
+        argc, argv);
     const Device device = open_device(device_name, 0);
     const auto checkpoint = make<mmoe_checkpoint>(mmoe_checkpoint_open, device.context.get(),
                                                   arguments[0].c_str(), nullptr);
@@ -97,6 +118,7 @@ int run_inspect(int argc, char** argv) {
         std::printf("%s: %zu MoE layers, %d tensors\n", arguments[0].c_str(),
                     report["layers"].size(), report["tensors"].get<int>());
         for (const Json& layer : report["layers"]) print_layer(layer);
+        print_splits(report["layers"]);
     }
     return all ? kExitOk : kExitCheckFailed;
 }

@@ -24,9 +24,12 @@ const PeakLoop& peak_loop(mmoe_cpu_tier tier) {
     switch (tier) {
         case MMOE_CPU_TIER_AVX2:
             return kPeakAvx2;
+        case MMOE_CPU_TIER_AVX_VNNI:
+            return kPeakAvxVnni;
         case MMOE_CPU_TIER_AVX512:
             return kPeakAvx512;
         case MMOE_CPU_TIER_AVX512_BF16:
+        case MMOE_CPU_TIER_AMX_BF16:  // tiles serve one of the two GEMMs only
             return kPeakAvx512Bf16;
         default:
             break;

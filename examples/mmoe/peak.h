@@ -20,6 +20,7 @@ const PeakLoop& peak_loop(mmoe_cpu_tier tier);
 extern const PeakLoop kPeakPortable;
 #if defined(__x86_64__)
 extern const PeakLoop kPeakAvx2;
+extern const PeakLoop kPeakAvxVnni;
 extern const PeakLoop kPeakAvx512;
 extern const PeakLoop kPeakAvx512Bf16;
 #endif

@@ -39,8 +39,16 @@ double root_mean_square(const std::vector<double>& values) {
     return std::sqrt(sum / static_cast<double>(values.size()));
 }
 
+struct Request {
+    std::string device = "cpu";
+    int64_t layer = 0, tokens = 16, threads = 0, seed = 1;
+    mmoe_precision precision = MMOE_PRECISION_DEFAULT;
+    bool json = false;
+};
+
 Json run_one(const Device& device, const mmoe_checkpoint* checkpoint, const LayerView& view,
-             int64_t tokens, int64_t seed) {
+             const Request& request) {
+    const int64_t tokens = request.tokens;
     Progress progress("loading");
     Owned<mmoe_bundle> bundle;
     const double load_ms = milliseconds([&] {
@@ -53,8 +61,9 @@ Json run_one(const Device& device, const mmoe_checkpoint* checkpoint, const Laye
     shape.top_k = std::max<int64_t>(view.place.top_k, 1);
     shape.hidden_size = view.layer.hidden_size;
     shape.hidden_dtype = shape.output_dtype = hidden_dtype(checkpoint, view);
+    shape.precision = request.precision;
     Runner runner(device, bundle.get(), shape);
-    Random random(static_cast<uint64_t>(seed));
+    Random random(static_cast<uint64_t>(request.seed));
     std::vector<float> hidden(static_cast<size_t>(tokens * shape.hidden_size));
     for (float& value : hidden) value = random.normal();
     runner.set_hidden(encode(shape.hidden_dtype, hidden));
@@ -75,27 +84,27 @@ Json run_one(const Device& device, const mmoe_checkpoint* checkpoint, const Laye
 }  // namespace
 
 int run_layer(int argc, char** argv) {
-    std::string device_name = "cpu";
-    int64_t layer = 0, tokens = 16, threads = 0, seed = 1;
-    bool json = false;
+    Request request;
     const auto arguments =
         parse({"run",
                "Loads a layer, sends random tokens through it, and prints time and checksum.",
                {"DIR"},
-               {{"layer", "L", "which MoE layer, from 0 (0)", into(&layer, 0, INT32_MAX)},
-                {"tokens", "T", "tokens (16)", into(&tokens, 1, 1 << 20)},
-                {"seed", "N", "of the random numbers (1)", into(&seed, 0, INT64_MAX)},
-                {"device", "cpu|cuda:N", "device (cpu)", into(&device_name)},
-                {"threads", "N", "CPU threads; 0: all (0)", into(&threads, 0, 1024)},
-                {"json", nullptr, "print JSON", into(&json)}}},
+               {{"layer", "L", "which MoE layer, from 0 (0)", into(&request.layer, 0, INT32_MAX)},
+                {"tokens", "T", "tokens (16)", into(&request.tokens, 1, 1 << 20)},
+                {"seed", "N", "of the random numbers (1)", into(&request.seed, 0, INT64_MAX)},
+                {"precision", kPrecisions, "arithmetic (default)",
+                 [&](const std::string& text) { request.precision = parse_precision(text); }},
+                {"device", "cpu|cuda:N", "device (cpu)", into(&request.device)},
+                {"threads", "N", "CPU threads; 0: all (0)", into(&request.threads, 0, 1024)},
+                {"json", nullptr, "print JSON", into(&request.json)}}},
               argc, argv);
-    const Device device = open_device(device_name, threads);
+    const Device device = open_device(request.device, request.threads);
     const auto checkpoint = make<mmoe_checkpoint>(mmoe_checkpoint_open, device.context.get(),
                                                   arguments[0].c_str(), nullptr);
-    const uint32_t index = chosen_layers(checkpoint.get(), layer).at(0);
+    const uint32_t index = chosen_layers(checkpoint.get(), request.layer).at(0);
     const Json result =
-        run_one(device, checkpoint.get(), view_layer(checkpoint.get(), index), tokens, seed);
-    if (json) {
+        run_one(device, checkpoint.get(), view_layer(checkpoint.get(), index), request);
+    if (request.json) {
         std::printf("%s\n", result.dump(2).c_str());
     } else {
         std::printf(

@@ -2,6 +2,7 @@
 #include "runner.h"
 
 #include "number.h"
+#include "options.h"
 
 namespace mmoe_tool {
 namespace {
@@ -20,7 +21,29 @@ mmoe_tensor matrix(void* data, mmoe_dtype dtype, int64_t rows, int64_t columns) 
     return tensor;
 }
 
+struct PrecisionName {
+    mmoe_precision value;
+    const char* name;
+};
+constexpr PrecisionName kPrecisionNames[] = {{MMOE_PRECISION_DEFAULT, "default"},
+                                             {MMOE_PRECISION_EXACT, "exact"},
+                                             {MMOE_PRECISION_INT8, "int8"}};
+
 }  // namespace
+
+mmoe_precision parse_precision(const std::string& text) {
+    for (const PrecisionName& known : kPrecisionNames) {
+        if (text == known.name) return known.value;
+    }
+    throw UsageError(std::string("expected ") + kPrecisions + ", got '" + text + "'");
+}
+
+const char* precision_name(mmoe_precision precision) {
+    for (const PrecisionName& known : kPrecisionNames) {
+        if (known.value == precision) return known.name;
+    }
+    return "other";
+}
 
 mmoe_executor_options executor_options(const RunShape& shape) {
     auto options = sized<mmoe_executor_options>();

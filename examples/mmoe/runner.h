@@ -22,6 +22,11 @@ struct RunShape {
 
 mmoe_executor_options executor_options(const RunShape& shape);
 
+// Values of --precision, for --help. parse_precision() throws UsageError.
+inline constexpr const char* kPrecisions = "default|exact|int8";
+mmoe_precision parse_precision(const std::string& text);
+const char* precision_name(mmoe_precision precision);
+
 class Runner {
   public:
     // Sized for layers as large as `bundle`'s.

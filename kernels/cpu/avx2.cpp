@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The AVX2 tier (with FMA and F16C): 16-bit fixed point and exact fp32.
+// The AVX2 tier (with FMA and F16C): packing of weights, 16-bit fixed point, exact fp32, and
+// 8-bit fixed point for 4-bit codes. 8-bit codes would saturate vpmaddubsw (2 * 255 * 127 >= 2^15),
+// and the ways around that take as long as 16-bit activations do.
 #include "cpu/elementwise.h"
 #include "cpu/file_codes_avx2.h"
 #include "cpu/gemm_f32.h"
 #include "cpu/gemm_int16.h"
+#include "cpu/gemm_int8.h"
 #include "cpu/marlin_tiles_avx2.h"
 #include "cpu/pack_rows.h"
 #include "cpu/pack_tiles_avx2.h"
@@ -19,6 +22,9 @@ void pack_f32(const PackArgs& args) {
 void pack_int16(const PackArgs& args) {
     pack_int16_row<Avx2>(args);
 }
+void pack_int8(const PackArgs& args) {
+    pack_int8_row<Avx2>(args);
+}
 void multiply_f32_int4(int tokens, const MultiplyArgs& args) {
     multiply<GemmF32<Avx2, 4>>(tokens, args);
 }
@@ -30,6 +36,9 @@ void multiply_int16_int4(int tokens, const MultiplyArgs& args) {
 }
 void multiply_int16_int8(int tokens, const MultiplyArgs& args) {
     multiply<GemmInt16<Avx2, 8>>(tokens, args);
+}
+void multiply_int8_int4(int tokens, const MultiplyArgs& args) {
+    multiply<GemmInt8<Avx2, 4>>(tokens, args);
 }
 void activate(const ActivateArgs& args) {
     activate_block<Avx2>(args);

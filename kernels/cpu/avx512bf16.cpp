@@ -3,21 +3,13 @@
 // vdpbf16ps adds exact products in fp32. It reads denormals as 0 and flushes its own.
 #include <cstring>
 
+#include "cpu/codes_bf16.h"
 #include "cpu/gemm.h"
 #include "cpu/pack_rows.h"
 #include "cpu/tiers.h"
-#include "cpu/vector_avx512.h"
 
 namespace mmoe::cpu {
 namespace {
-
-// code - 8 as bf16, by the low 4 bits of a 5-bit index.
-alignas(64) constexpr uint16_t kCentredCodes[32] = {
-    0xC100, 0xC0E0, 0xC0C0, 0xC0A0, 0xC080, 0xC040, 0xC000, 0xBF80,  // -8 .. -1
-    0x0000, 0x3F80, 0x4000, 0x4040, 0x4080, 0x40A0, 0x40C0, 0x40E0,  // 0 .. 7
-    0xC100, 0xC0E0, 0xC0C0, 0xC0A0, 0xC080, 0xC040, 0xC000, 0xBF80,
-    0x0000, 0x3F80, 0x4000, 0x4040, 0x4080, 0x40A0, 0x40C0, 0x40E0,
-};
 
 struct GemmBf16 {
     using Vector = Avx512;
@@ -50,9 +42,8 @@ struct GemmBf16 {
                 __m512bh codes[Vectors];
                 MMOE_UNROLL
                 for (int v = 0; v < Vectors; ++v) {
-                    const __m512i index = Avx512::shift_right_halves(
-                        _mm512_load_si512(words + v * 64), static_cast<unsigned>(4 * pair));
-                    codes[v] = reinterpret_cast<__m512bh>(_mm512_permutexvar_epi16(index, table));
+                    codes[v] = reinterpret_cast<__m512bh>(
+                        centred_pairs(_mm512_load_si512(words + v * 64), pair, table));
                 }
                 MMOE_UNROLL
                 for (int t = 0; t < Tokens; ++t) {

@@ -164,7 +164,7 @@ template <class Kernel, int Tokens>
 
 template <class Kernel>
 void multiply(int tokens, const MultiplyArgs& args) {
-    static_assert(kMaxTileTokens == 6);
+    static_assert(kVectorTileTokens == 6);
     switch (tokens) {
         case 1:
             return multiply_tokens<Kernel, 1>(args);

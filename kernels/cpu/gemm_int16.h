@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernel of 16-bit fixed point rows: pairs of codes meet pairs of activations in 32-bit integers,
-// which a sum block cannot overflow. Sums start at -2^(bits-1) * (sum of x), which centres the
-// codes without a subtraction for each.
+// Kernel of 16-bit fixed point rows: pairs of codes meet pairs of activations in 32-bit integers.
 #pragma once
 
-#include <cstring>
-
-#include "cpu/gemm.h"
+#include "cpu/gemm_fixed.h"
 
 namespace mmoe::cpu {
 namespace {
@@ -21,11 +17,6 @@ struct GemmInt16 {
     static constexpr bool kScaled = true;
     static constexpr int kTilePairs = 16 / Bits;
 
-    // -2^(bits-1) * (sum of x); packed sums are integers below 2^24.
-    static I32 centred_start(float x_sum) {
-        return V::sub_i(V::zero_i(), V::shift_left(V::to_i32(V::set(x_sum)), Bits - 1));
-    }
-
     // Inputs 2 * pair and 2 * pair + 1 as unsigned halves.
     static I32 codes(I32 words, int pair) {
         const int shift = pair * Bits;
@@ -34,22 +25,11 @@ struct GemmInt16 {
         return V::and_i(shift == 0 ? words : V::shift_right_halves(words, shift), mask);
     }
 
-    static I32 broadcast_pair(const int16_t* pair) {
-        int32_t both;
-        std::memcpy(&both, pair, sizeof both);
-        return V::set_i(both);
-    }
-
     template <int Tokens, int Vectors>
     [[gnu::always_inline]] static void sum(const Pass<int16_t, Tokens>& pass,
                                            F32 (&sums)[Vectors][Tokens]) {
         I32 whole[Vectors][Tokens];
-        MMOE_UNROLL
-        for (int t = 0; t < Tokens; ++t) {
-            const I32 start = centred_start(pass.x_sum[t]);
-            MMOE_UNROLL
-            for (int v = 0; v < Vectors; ++v) whole[v][t] = start;
-        }
+        start_centred<V, Bits>(pass.x_sum, whole);
         for (int64_t tile = 0; tile < pass.tile_count; ++tile) {
             const uint8_t* words_at = pass.tiles + tile * kTileBytes;
             const int64_t input = tile * kTilePairs * 2;
@@ -63,7 +43,7 @@ struct GemmInt16 {
                 }
                 MMOE_UNROLL
                 for (int t = 0; t < Tokens; ++t) {
-                    const I32 x = broadcast_pair(pass.x[t] + input + 2 * pair);
+                    const I32 x = broadcast_word<V>(pass.x[t] + input + 2 * pair);
                     MMOE_UNROLL
                     for (int v = 0; v < Vectors; ++v) {
                         whole[v][t] = V::dot_halves(whole[v][t], pairs[v], x);
@@ -71,11 +51,7 @@ struct GemmInt16 {
                 }
             }
         }
-        MMOE_UNROLL
-        for (int v = 0; v < Vectors; ++v) {
-            MMOE_UNROLL
-            for (int t = 0; t < Tokens; ++t) sums[v][t] = V::to_f32(whole[v][t]);
-        }
+        widen_sums<V>(whole, sums);
     }
 };
 

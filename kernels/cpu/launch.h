@@ -6,8 +6,8 @@
 // Arithmetic of every row, for lane n, token t, group q (s scale, z zero point, c codes):
 //     out[t][n] = sum over q of  s[q][n] * ( sum over k of c[q][n][k] * x[t][q][k]
 //                                            - z[q][n] * sum over k of x[t][q][k] )
-// Inner sums run over sum blocks (below), exact or in fp32, in rising order: the result of a
-// token depends on nothing but its own inputs, not even on the tokens that share its tile.
+// Inner sums run over sum blocks (below), exact or in fp32, in rising order: what a row makes of a
+// token depends on nothing but the token's own inputs, not even on the tokens that share its tile.
 // Infinity and NaN reach the outputs of their token as infinity or NaN.
 #pragma once
 
@@ -15,13 +15,17 @@
 #include <cstdint>
 #include <span>
 
+#include "cpu/tier.h"
 #include "layout/cpu_record.h"
 #include "layout/marlin.h"
 
 namespace mmoe::cpu {
 
-// Most tokens that one multiply() call takes.
-inline constexpr int kMaxTileTokens = 6;
+// Most tokens that one multiply() call takes: of rows with vector registers, of rows with tiles,
+// and of any row.
+inline constexpr int kVectorTileTokens = 6;
+inline constexpr int kAmxTokens = 64;
+inline constexpr int kMaxTileTokens = kAmxTokens;
 
 // Inputs whose products are summed before they are scaled and added to the outputs: at most this
 // many, inside one group. It bounds the rounding of long fp32 chains, keeps 32-bit sums of int16
@@ -42,17 +46,23 @@ inline constexpr int64_t kSumBlockInputs = 128;
     return sum_blocks(plan);
 }
 
-enum class Tier : int32_t { kScalar = 1, kAvx2 = 2, kAvx512 = 3, kAvx512Bf16 = 4 };
-
 // How a row holds activations. The element is what `x` of MultiplyArgs points to.
 enum class ActivationFormat : int32_t {
     kF32,    // float, exact
     kBf16,   // uint16_t, exact for bf16 inputs but for denormals, which count as 0
     kInt16,  // int16_t block fixed point: x = element * x_scale[sum block]
+    kInt8,   // int8_t block fixed point, in the order of layout::cpu_byte_order()
 };
 
 [[nodiscard]] constexpr size_t activation_bytes(ActivationFormat format) noexcept {
-    return format == ActivationFormat::kF32 ? 4 : 2;
+    switch (format) {
+        case ActivationFormat::kF32:
+            return 4;
+        case ActivationFormat::kInt8:
+            return 1;
+        default:
+            return 2;
+    }
 }
 
 // Element types of hidden states, intermediates and outputs. Values of mmoe_dtype.
@@ -69,7 +79,7 @@ struct PackArgs {
     const void* source;  // [K]
     void* x;             // [x_elements] = [groups, padded_group] in the row's format
     float* x_sum;        // [x_sum_count]: sum of the elements of `x` of a sum block
-    float* x_scale;      // [x_scale_count]: kInt16 only, else untouched
+    float* x_scale;      // [x_scale_count]: fixed point only, else untouched
 };
 
 // Multiplies `tokens` packed rows with one block.
@@ -80,7 +90,7 @@ struct MultiplyArgs {
                                   // itself if more tokens follow, else its next block; or null
     const void* const* x;         // [tokens] packed rows, each 64-byte aligned
     const float* const* x_sum;    // [tokens] -> [x_sum_count]
-    const float* const* x_scale;  // [tokens] -> [x_scale_count]; kInt16 only
+    const float* const* x_scale;  // [tokens] -> [x_scale_count]; fixed point only
     float* out;                   // [tokens, 64], 64-byte aligned, overwritten
 };
 
@@ -95,6 +105,10 @@ struct Row {
     const char* (*refuse)(const layout::CpuRecordPlan& plan, Element source_type);
     void (*pack)(const PackArgs& args);
     void (*multiply)(int tokens, const MultiplyArgs& args);
+    int most_tokens = kVectorTileTokens;  // of one multiply() call
+    // Tokens of an expert from which on it is the better row. Above 1 another row, that packs
+    // alike, serves experts of fewer.
+    int least_tokens = 1;
 };
 
 // The elementwise half of a layer, one set of functions a tier.
@@ -141,7 +155,7 @@ struct PackTilesArgs {
 };
 using PackTiles = void (*)(const PackTilesArgs& args);
 
-// The fastest routine of the best tier that is not above `tier`.
+// The fastest routine that `tier` includes.
 PackTiles pack_tiles(Tier tier);
 
 // A column of whole Marlin tiles (layout/marlin.h), from rows of dense codes.
@@ -217,7 +231,7 @@ struct PackFileMarlinArgs {
 };
 using PackFileMarlin = void (*)(const PackFileMarlinArgs& args);
 
-// What the best tier that is not above `tier` does faster than code without its instructions;
+// What `tier` does faster than code without its instructions;
 // null where it has nothing.
 PackMarlin pack_marlin(Tier tier);
 Turn turn_words(Tier tier);
@@ -225,12 +239,9 @@ Turn turn_awq(Tier tier);
 PackFileTiles pack_file_tiles(Tier tier);
 PackFileMarlin pack_file_marlin(Tier tier);
 
-// Every row of this build, best first. A row may run only where usable_tier() >= row.tier.
+// Every row of this build, best first. A row may run only where usable(row.tier).
 std::span<const Row> rows();
-// The elementwise functions of the best tier that is not above `tier`.
+// The best elementwise functions that `tier` includes.
 const Elementwise& elementwise(Tier tier);
-// The best tier that the processor and the operating system support.
-Tier usable_tier();
-const char* tier_name(Tier tier);
 
 }  // namespace mmoe::cpu

@@ -124,7 +124,7 @@ inline int32_t largest_bits(const float (&values)[kSumBlockInputs]) {
     return bits;
 }
 
-// Rounds values * factor to int16; returns the sum, an integer below 2^24 and so exact.
+// Rounds values * factor to integers; returns their sum, below 2^24 and so exact.
 template <class V>
 inline float quantize(const float (&values)[kSumBlockInputs], float factor,
                       int16_t (&out)[kSumBlockInputs]) {
@@ -141,11 +141,11 @@ inline float quantize(const float (&values)[kSumBlockInputs], float factor,
     return static_cast<float>(sum);
 }
 
-// A block that holds infinity or NaN becomes zeros with scale NaN: every output of its token is
-// NaN.
-template <class V>
-inline void pack_int16_row(const PackArgs& args) {
-    auto* x = static_cast<int16_t*>(args.x);
+// Calls write(integers, input, padded count) for every sum block, whose largest magnitude is
+// `limit`. A block that holds infinity or NaN becomes zeros with scale NaN: every output of its
+// token is NaN.
+template <class V, class Write>
+inline void pack_fixed_row(const PackArgs& args, float limit, Write&& write) {
     for_sum_blocks<V>(args, [&](const float(&values)[kSumBlockInputs], int64_t input,
                                 int64_t padded, int64_t sum_block) {
         alignas(64) int16_t fixed[kSumBlockInputs] = {};
@@ -157,13 +157,39 @@ inline void pack_int16_row(const PackArgs& args) {
         if (bits >= kInfinityBits) {
             scale = __builtin_nanf("");
         } else if (largest >= kSmallestBlock) {
-            scale = largest / 32767.0F;
-            sum = quantize<V>(values, 32767.0F / largest, fixed);
+            scale = largest / limit;
+            sum = quantize<V>(values, limit / largest, fixed);
         }
-        std::memcpy(x + input, fixed, static_cast<size_t>(padded) * sizeof(int16_t));
+        write(fixed, input, static_cast<size_t>(padded));
         args.x_sum[sum_block] = sum;
         args.x_scale[sum_block] = scale;
     });
+}
+
+template <class V>
+inline void pack_int16_row(const PackArgs& args) {
+    auto* x = static_cast<int16_t*>(args.x);
+    pack_fixed_row<V>(args, 32767.0F,
+                      [&](const int16_t(&fixed)[kSumBlockInputs], int64_t input, size_t padded) {
+                          std::memcpy(x + input, fixed, padded * sizeof(int16_t));
+                      });
+}
+
+template <class V>
+inline void pack_int8_row(const PackArgs& args) {
+    auto* x = static_cast<int8_t*>(args.x);
+    const int bits = args.plan->bits;
+    pack_fixed_row<V>(args, 127.0F,
+                      [&](const int16_t(&fixed)[kSumBlockInputs], int64_t input, size_t padded) {
+                          int8_t bytes[kSumBlockInputs];
+                          for (int64_t i = 0; i < kSumBlockInputs; ++i)
+                              bytes[i] = static_cast<int8_t>(fixed[i]);
+                          uint64_t ordered[kSumBlockInputs / 8];
+                          std::memcpy(ordered, bytes, sizeof ordered);
+                          for (uint64_t& eight : ordered)
+                              eight = layout::cpu_byte_order(eight, bits);
+                          std::memcpy(x + input, ordered, padded);
+                      });
 }
 
 }  // namespace

@@ -42,8 +42,5 @@ PackFileTiles pack_file_tiles(Tier /*tier*/) {
 PackFileMarlin pack_file_marlin(Tier /*tier*/) {
     return nullptr;
 }
-Tier usable_tier() {
-    return Tier::kScalar;
-}
 
 }  // namespace mmoe::cpu

@@ -23,10 +23,12 @@ void pack_tiles(const PackTilesArgs& args);
 namespace avx2 {
 void pack_f32(const PackArgs& args);
 void pack_int16(const PackArgs& args);
+void pack_int8(const PackArgs& args);
 void multiply_f32_int4(int tokens, const MultiplyArgs& args);
 void multiply_f32_int8(int tokens, const MultiplyArgs& args);
 void multiply_int16_int4(int tokens, const MultiplyArgs& args);
 void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
 void activate(const ActivateArgs& args);
 void combine(const CombineArgs& args);
 void store(Element type, int64_t count, const float* sums, void* out);
@@ -38,13 +40,23 @@ void pack_file_tiles(const PackFileTilesArgs& args);
 void pack_file_marlin(const PackFileMarlinArgs& args);
 }  // namespace avx2
 
+namespace avxvnni {
+void multiply_int16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
+void multiply_int8_int8(int tokens, const MultiplyArgs& args);
+}  // namespace avxvnni
+
 namespace avx512 {
 void pack_f32(const PackArgs& args);
 void pack_int16(const PackArgs& args);
+void pack_int8(const PackArgs& args);
 void multiply_f32_int4(int tokens, const MultiplyArgs& args);
 void multiply_f32_int8(int tokens, const MultiplyArgs& args);
 void multiply_int16_int4(int tokens, const MultiplyArgs& args);
 void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
+void multiply_int8_int8(int tokens, const MultiplyArgs& args);
 void activate(const ActivateArgs& args);
 void combine(const CombineArgs& args);
 void store(Element type, int64_t count, const float* sums, void* out);
@@ -54,5 +66,9 @@ namespace avx512bf16 {
 void pack_bf16(const PackArgs& args);
 void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
 }  // namespace avx512bf16
+
+namespace amxbf16 {
+void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
+}  // namespace amxbf16
 
 }  // namespace mmoe::cpu

@@ -78,6 +78,13 @@ struct Avx2 {
 
     // sums + low half * low half + high half * high half, lane by lane.
     static I32 dot_halves(I32 sums, I32 a, I32 b) { return add_i(sums, _mm256_madd_epi16(a, b)); }
+    // sums + eight products of an unsigned byte of `codes`, below 16, and a signed byte of `x`,
+    // lane by lane. vpmaddubsw saturates at 2^15, which four products do not reach: 4 * 15 * 128.
+    static I32 dot_nibbles(I32 sums, const I32 (&codes)[2], const I32 (&x)[2]) {
+        const __m256i halves = _mm256_add_epi16(_mm256_maddubs_epi16(codes[0], x[0]),
+                                                _mm256_maddubs_epi16(codes[1], x[1]));
+        return dot_halves(sums, halves, _mm256_set1_epi16(1));
+    }
 
   private:
     static __m128i load_halves(const uint16_t* from) {

@@ -76,6 +76,15 @@ struct Avx512 {
         __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
         return sums;
     }
+    // sums + four products of an unsigned byte of `codes` and a signed byte of `x`, lane by lane.
+    static I32 dot_bytes(I32 sums, I32 codes, I32 x) {
+        __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(x));
+        return sums;
+    }
+    // The same with eight products, of codes below 16.
+    static I32 dot_nibbles(I32 sums, const I32 (&codes)[2], const I32 (&x)[2]) {
+        return dot_bytes(dot_bytes(sums, codes[0], x[0]), codes[1], x[1]);
+    }
 
   private:
     static __m256i load_halves(const uint16_t* from) {

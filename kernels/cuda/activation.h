@@ -11,28 +11,39 @@ struct ActivationArgs {
     float alpha, beta, limit;  // limit is infinity where nothing is clamped
 };
 
-// `gate`: the gate, or the only projection; `up` is 1 where the layer is not gated.
-__device__ __forceinline__ float activate(const ActivationArgs& args, float gate, float up) {
+// The function of the gate, or of the only projection: all but the factor of the up projection.
+__device__ __forceinline__ float activate_gate(const ActivationArgs& args, float gate) {
     const float a = gate > args.limit ? args.limit : gate;  // as written, NaN stays NaN
-    const float below = up > args.limit ? args.limit : up;
-    const float u = below < -args.limit ? -args.limit : below;
     switch (args.activation) {
         case Activation::kSilu:
-            return a / (1.0F + __expf(-args.alpha * a)) * (u + args.beta);
+            return a / (1.0F + __expf(-args.alpha * a));
         case Activation::kGelu:
-            return 0.5F * a * (1.0F + erff(a * 0.70710678F)) * u;
+            return 0.5F * a * (1.0F + erff(a * 0.70710678F));
         case Activation::kGeluTanh: {
             const float inner = 0.79788456F * (a + 0.044715F * a * a * a);  // sqrt(2 / pi)
-            return 0.5F * a * (1.0F + tanhf(inner)) * u;
+            return 0.5F * a * (1.0F + tanhf(inner));
         }
         case Activation::kRelu2: {
             const float positive = a < 0.0F ? 0.0F : a;
-            return positive * positive * u;
+            return positive * positive;
         }
         case Activation::kNone:
             return gate;
     }
     return gate;
+}
+
+// Gated.
+__device__ __forceinline__ float activate(const ActivationArgs& args, float gate, float up) {
+    const float below = up > args.limit ? args.limit : up;
+    const float u = below < -args.limit ? -args.limit : below;
+    const float factor = args.activation == Activation::kSilu ? u + args.beta : u;
+    return activate_gate(args, gate) * factor;
+}
+
+// Not gated: `u` is 1 and takes neither clamp nor beta.
+__device__ __forceinline__ float activate(const ActivationArgs& args, float only) {
+    return activate_gate(args, only);
 }
 
 }  // namespace mmoe::cuda

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps around the GEMMs. Both are bound by memory: one block column of 128 threads a token,
-// eight columns a thread in the combine.
+// The steps around the GEMMs. All are bound by memory: one block column of 128 threads a token or
+// slot, eight columns a thread in the combine.
 #include <cuda_runtime.h>
 
 #include "cuda/elementwise.h"
@@ -39,12 +39,43 @@ __device__ __forceinline__ void write(Element type, void* out, int64_t index, fl
 __global__ void __launch_bounds__(kThreads) moe_stage(const StageArgs args) {
     const int64_t token = blockIdx.x;
     const int32_t column = static_cast<int32_t>(blockIdx.y * kThreads + threadIdx.x);
-    if (column >= args.out_columns) return;
-    const int32_t source = args.order != nullptr ? args.order[column] : column;
-    const bool exists = source >= 0 && source < args.columns;
-    const float value =
-        exists ? read(args.hidden_type, args.hidden, token * args.hidden_stride + source) : 0.0F;
+    if (column >= args.out_columns || token >= live_tokens(args.tokens, args.token_count)) return;
+    const float value = column < args.columns ? read(args.hidden_type, args.hidden,
+                                                     token * args.hidden_stride + column)
+                                              : 0.0F;
     args.out[token * args.out_columns + column] = narrow(args.compute_type, value);
+}
+
+// The last expert whose rows begin at `row` or before: earlier ones that begin there have none.
+__device__ __forceinline__ int32_t expert_of_row(const GatherArgs& args, int32_t row) {
+    int32_t first = 0;
+    int32_t last = args.expert_count - 1;
+    while (first < last) {
+        const int32_t middle = first + (last - first + 1) / 2;
+        if (args.routing.row_begin[middle] <= row) {
+            first = middle;
+        } else {
+            last = middle - 1;
+        }
+    }
+    return first;
+}
+
+__global__ void __launch_bounds__(kThreads) moe_gather(const GatherArgs args) {
+    const StageArgs& stage = args.stage;
+    const int64_t slot = blockIdx.x;
+    const int64_t token = slot / args.top_k;
+    const int32_t column = static_cast<int32_t>(blockIdx.y * kThreads + threadIdx.x);
+    if (column >= stage.out_columns) return;
+    if (token >= live_tokens(stage.tokens, stage.token_count)) return;
+    const int32_t row = args.routing.slot_row[slot];
+    if (row < 0) return;
+    const int64_t expert = expert_of_row(args, row);
+    const int32_t source = args.order[expert * stage.out_columns + column];
+    const float value =
+        source >= 0 ? read(stage.hidden_type, stage.hidden, token * stage.hidden_stride + source)
+                    : 0.0F;
+    stage.out[slot * stage.out_columns + column] = narrow(stage.compute_type, value);
 }
 
 __device__ __forceinline__ void add_slot(const CombineArgs& args, int64_t slot, int32_t column,
@@ -88,22 +119,24 @@ __device__ __forceinline__ void store_sums(const CombineArgs& args, int64_t toke
 __global__ void __launch_bounds__(kThreads) moe_combine(const CombineArgs args) {
     const int64_t token = blockIdx.x;
     const auto column = static_cast<int32_t>((blockIdx.y * kThreads + threadIdx.x) * kLaneColumns);
-    if (column >= args.columns) return;
+    if (column >= args.columns || token >= live_tokens(args.tokens, args.token_count)) return;
     float sum[kLaneColumns] = {};
 #pragma unroll 4
     for (int32_t j = 0; j < args.top_k; ++j) add_slot(args, token * args.top_k + j, column, sum);
     store_sums(args, token, column, sum);
 }
 
-dim3 grid(int64_t tokens, int32_t lanes) {
-    return {static_cast<unsigned>(tokens),
-            static_cast<unsigned>((lanes + kThreads - 1) / kThreads)};
+dim3 grid(int64_t rows, int32_t lanes) {
+    return {static_cast<unsigned>(rows), static_cast<unsigned>((lanes + kThreads - 1) / kThreads)};
 }
 
 }  // namespace
 
 const void* stage_kernel() noexcept {
     return reinterpret_cast<const void*>(&moe_stage);
+}
+const void* gather_kernel() noexcept {
+    return reinterpret_cast<const void*>(&moe_gather);
 }
 const void* combine_kernel() noexcept {
     return reinterpret_cast<const void*>(&moe_combine);
@@ -112,6 +145,12 @@ const void* combine_kernel() noexcept {
 int launch_stage(const StageArgs& args, void* stream) noexcept {
     moe_stage<<<grid(args.tokens, args.out_columns), kThreads, 0,
                 static_cast<cudaStream_t>(stream)>>>(args);
+    return cudaGetLastError();
+}
+
+int launch_gather(const GatherArgs& args, void* stream) noexcept {
+    moe_gather<<<grid(args.stage.tokens * args.top_k, args.stage.out_columns), kThreads, 0,
+                 static_cast<cudaStream_t>(stream)>>>(args);
     return cudaGetLastError();
 }
 

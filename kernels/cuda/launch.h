@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lib/exec sees of the CUDA kernels: one call enqueues a whole MoE layer on a stream.
 //
-// Order of work on the stream:
-//   stage     (only where needed) hidden states become 16-bit, gathered, padded rows
+// Order of work on the stream, unless one kernel does all but the staging (decode.h):
 //   route     expert ids become one list of slots an expert, stable, and a list of tiles
+//   stage     (only where needed) hidden states become 16-bit, padded rows; with activation order
+//             one row a slot, gathered as its expert wants it
 //   gemm 1    gate and up (or up alone), bias, activation -> intermediate [slots, I]
 //   gemm 2    down, bias                                  -> slot results [slots, H]
 //   combine   weighted sum over the slots of a token, in index order -> output [T, H]
@@ -63,15 +64,20 @@ struct Layer {
     Activation activation = Activation::kSilu;
     float alpha = 1.0F;
     float beta = 0.0F;
-    float limit = 0.0F;                     // infinity where nothing is clamped
-    Matrix w13;                             // [H -> gate and up]
-    Matrix w2;                              // [I -> H]; inputs at most intermediate_size
-    const int32_t* hidden_order = nullptr;  // [w13.inputs] column of each input, or null; -1: zero
+    float limit = 0.0F;           // infinity where nothing is clamped
+    Matrix w13;                   // [H -> gate and up]
+    Matrix w2;                    // [I -> H]; inputs at most intermediate_size
+    bool ordered_inputs = false;  // activation order: each expert has its own order of inputs,
+    const int32_t* hidden_order = nullptr;  // [E, w13.inputs] column of each input; -1: zero
 };
+
+struct Row;
 
 // Operands of a run, device memory.
 struct Run {
-    int64_t tokens = 0;
+    int64_t tokens = 0;                    // T
+    const int32_t* token_count = nullptr;  // [1] tokens of this run, 0 to T; or null: all.
+                                           // Rows of the output from there on are left alone
     int32_t top_k = 0;
     Element hidden_type = Element::kBf16;
     Element output_type = Element::kBf16;
@@ -84,12 +90,14 @@ struct Run {
     void* output = nullptr;  // [T, H], rows output_stride elements apart
     int64_t output_stride = 0;
     int32_t* skipped = nullptr;  // or null: set to 1, never cleared, if an id was out of range
+    const Row* row = nullptr;    // what to multiply with, if it can serve; null: choose
 };
 
 struct Device {
     int32_t processor_count = 0;      // multiprocessors
     int32_t compute_capability = 0;   // 10 * major + minor
     int32_t shared_memory_bytes = 0;  // most that one block may ask for
+    uint64_t distrusted_rows = 0;     // bit i: rows()[i] failed its self-test and never serves
 };
 
 // What a row is chosen by: facts that the host knows before the run.
@@ -97,26 +105,44 @@ struct Problem {
     Device device;
     Element compute_type = Element::kBf16;  // bf16 or f16: what the tensor cores multiply
     int32_t bits = 4;
-    int32_t mean_tokens = 0;  // of one expert, rounded up
+    int32_t mean_tokens = 0;      // of one expert, rounded up
+    bool ordered_inputs = false;  // hidden states come as one gathered row a slot
+    bool counted_tokens = false;  // the device alone knows how many tokens there are
+    int64_t slots = 0;            // tokens * top_k
+    int32_t expert_count = 0;
+    int32_t group_sizes[2] = {};  // of the two GEMMs; 0: one scale a channel
+    layout::ScaleType scale_type = layout::ScaleType::kBf16;
+    bool strips = false;     // tiles of the same outputs follow each other, in both GEMMs
+    int32_t input_step = 0;  // a divisor of every K and of every group that is not all of K
 };
 
-struct GemmArgs;  // moe_gemm.h
+struct GemmArgs;    // moe_gemm.h
+struct DecodeArgs;  // decode.h
 
-// One way to multiply. A row serves both GEMMs of a layer.
+// One way to multiply. A row serves both GEMMs of a layer: one launch each of `kernel`, or one
+// launch of `layer_kernel` for routing, both GEMMs and the combine together.
 struct Row {
     const char* name;  // op.activation.weight.tile.target
-    // Null if the row serves the problem, else a static sentence that says why not.
+    // Null if the row can serve the problem, else a static sentence that says why not.
     const char* (*refuse)(const Problem& problem);
-    int32_t tile_tokens;           // slots of one tile
-    int32_t threads;               // of a block
-    int32_t shared_bytes;          // dynamic shared memory of a block
-    int32_t blocks_per_processor;  // that its registers allow
+    int32_t least_mean_tokens, most_mean_tokens;  // of an expert: where it is worth while
+    int32_t first_capability, last_capability;    // devices that this build has its code for
+    int32_t tile_tokens;                          // slots of one tile
+    int32_t block_tiles;                          // n64 tiles of one block; gate and up together
+    int32_t threads;                              // of a block
+    int32_t shared_bytes;                         // dynamic shared memory of a block
+    int32_t blocks_per_processor;                 // that its registers allow
+    bool rounds_weights;                          // to 16 bits, after scaling; else they are exact
+    void (*gated_kernel)(GemmArgs);               // of a first GEMM with gate and up
     void (*kernel)(GemmArgs);
+    void (*layer_kernel)(DecodeArgs) = nullptr;
 };
 
 // Every row of this build, best first.
 std::span<const Row> rows() noexcept;
-// The best row that serves the problem, or null.
+// Null if the row serves the problem on this device and is meant for its tokens, else why not.
+const char* passed_over(const Row& row, const Problem& problem) noexcept;
+// The best row for the problem, or null.
 const Row* choose(const Problem& problem) noexcept;
 // What run_layer() will choose by.
 Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept;
@@ -136,5 +162,8 @@ int prepare() noexcept;
 // serves one run at a time. T = 0 does nothing.
 int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
               void* stream) noexcept;
+// The same with a given row, whatever it was meant for.
+int run_layer_with(const Row& row, const Device& device, const Layer& layer, const Run& run,
+                   void* workspace, void* stream) noexcept;
 
 }  // namespace mmoe::cuda

@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <utility>
 
+#include "cuda/decode_launch.h"
 #include "cuda/elementwise.h"
 #include "cuda/launch.h"
 #include "cuda/moe_gemm.h"
+#include "cuda/prefill_rows.h"
 #include "cuda/routing.h"
 #include "cuda/rows.h"
 
@@ -15,15 +19,16 @@ namespace mmoe::cuda {
 namespace {
 
 constexpr int32_t kNarrowestTile = 8;
-constexpr int32_t kMostRows = 32;
+constexpr int32_t kMostRows = 64;  // bits of Device::distrusted_rows
 
-// Both types' rows in one table.
+// All rows in one table.
 struct Table {
     Row rows[kMostRows];
     size_t count = 0;
 
     Table() noexcept {
-        for (const std::span<const Row> part : {rows_bf16(), rows_f16()}) {
+        for (const std::span<const Row> part :
+             {decode_rows(), rows_prefill(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -33,11 +38,11 @@ Element compute_type(Element hidden_type) noexcept {
     return hidden_type == Element::kF16 ? Element::kF16 : Element::kBf16;
 }
 
-// Byte offsets of one run in the workspace. The ticket, which must survive from run to run, comes
-// first, wherever the others are.
+// Byte offsets of one run in the workspace. What must survive from run to run, the ticket and the
+// decode kernel's counters, comes first, wherever the others are.
 struct Workspace {
-    size_t ticket, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row;
-    size_t hidden, intermediate, results;
+    size_t ticket, counters, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row;
+    size_t hidden, intermediate, results, decode_results;
     size_t total;
 };
 
@@ -61,6 +66,7 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     Divider space;
     Workspace parts = {};
     parts.ticket = space.take(1, sizeof(int32_t));
+    parts.counters = space.take(1, sizeof(DecodeCounters));
     parts.tile_count = space.take(1, sizeof(int32_t));
     parts.row_begin = space.take(experts + 1, sizeof(int32_t));
     parts.first_tile = space.take(experts, sizeof(int32_t));
@@ -68,9 +74,12 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     parts.tile_expert = space.take(slots / kNarrowestTile + experts, sizeof(int32_t));
     parts.row_slot = space.take(slots, sizeof(int32_t));
     parts.slot_row = space.take(slots, sizeof(int32_t));
-    parts.hidden = space.take(tokens * layer.w13.inputs, sizeof(uint16_t));
+    const int64_t hidden_rows = layer.ordered_inputs ? slots : tokens;
+    parts.hidden = space.take(hidden_rows * layer.w13.inputs, sizeof(uint16_t));
     parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
     parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
+    parts.decode_results = space.take(
+        std::min<int64_t>(slots, kDecodeSlots) * decode_results_per_slot(layer.w2), sizeof(float));
     parts.total = space.end();
     return parts;
 }
@@ -101,11 +110,12 @@ struct Hidden {
     const void* rows;
     int64_t stride;
     int32_t columns;
+    int32_t slots_per_row;
 };
 
 // Hidden states are read where they are if a 16-byte copy can take them.
 bool readable_in_place(const Layer& layer, const Run& run) noexcept {
-    return run.hidden_type != Element::kF32 && layer.hidden_order == nullptr &&
+    return run.hidden_type != Element::kF32 && !layer.ordered_inputs &&
            layer.hidden_size % 8 == 0 && run.hidden_stride % 8 == 0 &&
            reinterpret_cast<uintptr_t>(run.hidden) % 16 == 0;
 }
@@ -114,21 +124,28 @@ int stage_hidden(const Steps& steps, Hidden& hidden) noexcept {
     const Run& run = steps.run;
     const Layer& layer = steps.layer;
     if (readable_in_place(layer, run)) {
-        hidden = {run.hidden, run.hidden_stride, std::min(layer.hidden_size, layer.w13.inputs)};
+        hidden = {run.hidden, run.hidden_stride, std::min(layer.hidden_size, layer.w13.inputs),
+                  run.top_k};
         return cudaSuccess;
     }
     auto* staged = steps.at<uint16_t>(steps.parts.hidden);
-    hidden = {staged, layer.w13.inputs, layer.w13.inputs};
-    return launch_stage({.hidden_type = run.hidden_type,
-                         .compute_type = compute_type(run.hidden_type),
-                         .hidden = run.hidden,
-                         .hidden_stride = run.hidden_stride,
-                         .columns = layer.hidden_size,
-                         .order = layer.hidden_order,
-                         .out = staged,
-                         .out_columns = layer.w13.inputs,
-                         .tokens = run.tokens},
-                        steps.stream);
+    hidden = {staged, layer.w13.inputs, layer.w13.inputs, layer.ordered_inputs ? 1 : run.top_k};
+    const StageArgs stage = {.hidden_type = run.hidden_type,
+                             .compute_type = compute_type(run.hidden_type),
+                             .hidden = run.hidden,
+                             .hidden_stride = run.hidden_stride,
+                             .columns = layer.hidden_size,
+                             .out = staged,
+                             .out_columns = layer.w13.inputs,
+                             .tokens = run.tokens,
+                             .token_count = run.token_count};
+    if (!layer.ordered_inputs) return launch_stage(stage, steps.stream);
+    return launch_gather({.stage = stage,
+                          .routing = steps.routing(),
+                          .expert_count = layer.expert_count,
+                          .top_k = run.top_k,
+                          .order = layer.hidden_order},
+                         steps.stream);
 }
 
 int route(const Steps& steps) noexcept {
@@ -136,7 +153,9 @@ int route(const Steps& steps) noexcept {
                          .expert_ids = steps.run.expert_ids,
                          .expert_map = steps.run.expert_map,
                          .map_size = steps.run.map_size,
-                         .slot_count = static_cast<int32_t>(steps.run.tokens * steps.run.top_k),
+                         .tokens = steps.run.tokens,
+                         .token_count = steps.run.token_count,
+                         .top_k = steps.run.top_k,
                          .expert_count = steps.layer.expert_count,
                          .slot_map = steps.layer.slot_map,
                          .first_expert = steps.layer.first_expert,
@@ -149,13 +168,18 @@ int route(const Steps& steps) noexcept {
 // Blocks stay on their processors and walk the items; more than there can be items are not
 // started.
 int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
+    const int32_t parts = args.gated ? 2 : 1;
+    const int32_t part_tiles = args.matrix.outputs / 64 / parts;
+    const int32_t block_tiles = steps.row.block_tiles / parts;
+    args.block_columns = (part_tiles + block_tiles - 1) / block_tiles;
     const int64_t slots = steps.run.tokens * steps.run.top_k;
     const int64_t tiles =
         std::min<int64_t>(slots, slots / steps.row.tile_tokens + steps.layer.expert_count);
     const int64_t resident = int64_t{steps.device.processor_count} * steps.row.blocks_per_processor;
     const auto blocks = static_cast<unsigned>(std::min(tiles * args.block_columns, resident));
     void* arguments[] = {&args};
-    return cudaLaunchKernel(reinterpret_cast<const void*>(steps.row.kernel), dim3(blocks),
+    const auto kernel = args.gated ? steps.row.gated_kernel : steps.row.kernel;
+    return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(blocks),
                             dim3(static_cast<unsigned>(steps.row.threads)), arguments,
                             static_cast<size_t>(steps.row.shared_bytes),
                             static_cast<cudaStream_t>(steps.stream));
@@ -163,18 +187,16 @@ int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
 
 int gemm_1(const Steps& steps, const Hidden& hidden) noexcept {
     const Layer& layer = steps.layer;
-    const int32_t tile_columns = layer.w13.outputs / 64;
     const ActivationArgs activation = {layer.activation, layer.alpha, layer.beta, layer.limit};
     return launch_gemm(
         steps, {.matrix = layer.w13,
                 .routing = steps.routing(),
                 .activation = activation,
                 .gated = layer.gated,
-                .block_columns = layer.gated ? tile_columns / 2 : (tile_columns + 1) / 2,
                 .x = hidden.rows,
                 .x_stride = hidden.stride,
                 .x_columns = hidden.columns,
-                .x_slots_per_row = steps.run.top_k,
+                .x_slots_per_row = hidden.slots_per_row,
                 .slot_weights = layer.router_weight_on_input ? steps.run.expert_weights : nullptr,
                 .out = steps.at<uint16_t>(steps.parts.intermediate),
                 .out_stride = layer.intermediate_size});
@@ -186,7 +208,6 @@ int gemm_2(const Steps& steps) noexcept {
                                .routing = steps.routing(),
                                .activation = {Activation::kNone, 0.0F, 0.0F, 0.0F},
                                .gated = false,
-                               .block_columns = (layer.w2.outputs / 64 + 1) / 2,
                                .x = steps.at<uint16_t>(steps.parts.intermediate),
                                .x_stride = layer.intermediate_size,
                                .x_columns = std::min(layer.w2.inputs, layer.intermediate_size),
@@ -209,17 +230,49 @@ int combine(const Steps& steps) noexcept {
                            .output = run.output,
                            .output_stride = run.output_stride,
                            .columns = steps.layer.hidden_size,
-                           .tokens = run.tokens},
+                           .tokens = run.tokens,
+                           .token_count = run.token_count},
                           steps.stream);
+}
+
+// The whole layer in one launch, but for the staging.
+int decode(const Steps& steps) noexcept {
+    Hidden hidden = {};
+    const int status = stage_hidden(steps, hidden);
+    if (status != cudaSuccess) return status;
+    return launch_decode({.row = steps.row,
+                          .device = steps.device,
+                          .layer = steps.layer,
+                          .run = steps.run,
+                          .x = hidden.rows,
+                          .x_stride = hidden.stride,
+                          .x_columns = hidden.columns,
+                          .intermediate = steps.at<uint16_t>(steps.parts.intermediate),
+                          .results = steps.at<float>(steps.parts.decode_results),
+                          .counters = steps.at<DecodeCounters>(steps.parts.counters)},
+                         steps.stream);
 }
 
 // Everything before the combine.
 int compute_slots(const Steps& steps) noexcept {
     Hidden hidden = {};
-    int status = stage_hidden(steps, hidden);
-    if (status == cudaSuccess) status = route(steps);
+    int status = route(steps);
+    if (status == cudaSuccess) status = stage_hidden(steps, hidden);
     if (status == cudaSuccess) status = gemm_1(steps, hidden);
     if (status == cudaSuccess) status = gemm_2(steps);
+    return status;
+}
+
+int current_capability(int32_t& capability) noexcept {
+    int device = 0;
+    int major = 0;
+    int minor = 0;
+    int status = cudaGetDevice(&device);
+    for (const auto& [attribute, value] : {std::pair{cudaDevAttrComputeCapabilityMajor, &major},
+                                           std::pair{cudaDevAttrComputeCapabilityMinor, &minor}}) {
+        if (status == cudaSuccess) status = cudaDeviceGetAttribute(value, attribute, device);
+    }
+    capability = 10 * major + minor;
     return status;
 }
 
@@ -241,9 +294,18 @@ std::span<const Row> rows() noexcept {
     return {table.rows, table.count};
 }
 
+const char* passed_over(const Row& row, const Problem& problem) noexcept {
+    const auto index = static_cast<size_t>(&row - rows().data());
+    if ((problem.device.distrusted_rows >> index & 1) != 0) return "it failed its self-test";
+    if (const char* reason = row.refuse(problem)) return reason;
+    if (problem.mean_tokens < row.least_mean_tokens) return "an expert has too few tokens";
+    if (problem.mean_tokens > row.most_mean_tokens) return "its tile is too narrow";
+    return nullptr;
+}
+
 const Row* choose(const Problem& problem) noexcept {
     for (const Row& row : rows()) {
-        if (row.refuse(problem) == nullptr) return &row;
+        if (passed_over(row, problem) == nullptr) return &row;
     }
     return nullptr;
 }
@@ -251,8 +313,23 @@ const Row* choose(const Problem& problem) noexcept {
 Problem describe(const Device& device, const Layer& layer, const Run& run) noexcept {
     const int64_t slots = run.tokens * run.top_k;
     const int64_t experts = std::max(layer.global_expert_count, 1);
-    return {device, compute_type(run.hidden_type), layer.w13.bits,
-            static_cast<int32_t>((slots + experts - 1) / experts)};
+    Problem problem = {.device = device,
+                       .compute_type = compute_type(run.hidden_type),
+                       .bits = layer.w13.bits,
+                       .mean_tokens = static_cast<int32_t>((slots + experts - 1) / experts),
+                       .ordered_inputs = layer.ordered_inputs,
+                       .counted_tokens = run.token_count != nullptr,
+                       .slots = slots,
+                       .expert_count = layer.expert_count,
+                       .scale_type = layer.w13.scale_type,
+                       .strips = true};
+    int32_t* group_size = problem.group_sizes;
+    for (const Matrix* matrix : {&layer.w13, &layer.w2}) {
+        *group_size++ = matrix->group_size < matrix->inputs ? matrix->group_size : 0;
+        problem.strips &= matrix->tile_row_stride_bytes == 128 * matrix->bits;
+        problem.input_step = std::gcd(problem.input_step, matrix->group_size);
+    }
+    return problem;
 }
 
 const char* refuse(const Device& device, const Layer& layer, Element hidden_type,
@@ -268,7 +345,13 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
     if (layer.w13.inputs < layer.hidden_size || layer.w2.outputs < layer.hidden_size) {
         return "the padded hidden size is smaller than the hidden size";
     }
-    const Problem widest = {device, compute_type(hidden_type), layer.w13.bits, INT32_MAX};
+    const Problem widest = {.device = device,
+                            .compute_type = compute_type(hidden_type),
+                            .bits = layer.w13.bits,
+                            .mean_tokens = INT32_MAX,
+                            .ordered_inputs = layer.ordered_inputs,
+                            .counted_tokens = true,
+                            .slots = INT32_MAX};
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
@@ -277,34 +360,60 @@ size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k
 }
 
 int prepare() noexcept {
+    int device = 0;
+    int most_bytes = 0;
+    int32_t capability = 0;
+    int status = cudaGetDevice(&device);
+    if (status == cudaSuccess) status = current_capability(capability);
+    if (status != cudaSuccess) return status;
+    status = cudaDeviceGetAttribute(&most_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    if (status != cudaSuccess) return status;
     for (const Row& row : rows()) {
-        const int status =
-            cudaFuncSetAttribute(reinterpret_cast<const void*>(row.kernel),
-                                 cudaFuncAttributeMaxDynamicSharedMemorySize, row.shared_bytes);
-        if (status != cudaSuccess) return status;
+        if (capability < row.first_capability || capability > row.last_capability) continue;
+        for (const void* kernel : {reinterpret_cast<const void*>(row.gated_kernel),
+                                   reinterpret_cast<const void*>(row.kernel),
+                                   reinterpret_cast<const void*>(row.layer_kernel)}) {
+            if (kernel == nullptr) continue;
+            cudaFuncAttributes attributes = {};
+            status = cudaFuncGetAttributes(&attributes, kernel);
+            if (status != cudaSuccess) return status;
+            const size_t bytes = attributes.sharedSizeBytes + static_cast<size_t>(row.shared_bytes);
+            if (bytes > static_cast<size_t>(most_bytes)) continue;  // the row will refuse
+            status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                          row.shared_bytes);
+            if (status != cudaSuccess) return status;
+        }
     }
-    for (const void* kernel : {route_kernel(), stage_kernel(), combine_kernel()}) {
+    for (const void* kernel : {route_kernel(), stage_kernel(), gather_kernel(), combine_kernel()}) {
         cudaFuncAttributes attributes = {};  // asking loads the kernel
-        const int status = cudaFuncGetAttributes(&attributes, kernel);
+        status = cudaFuncGetAttributes(&attributes, kernel);
         if (status != cudaSuccess) return status;
     }
     return cudaSuccess;
 }
 
-int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
-              void* stream) noexcept {
+int run_layer_with(const Row& row, const Device& device, const Layer& layer, const Run& run,
+                   void* workspace, void* stream) noexcept {
     if (run.tokens == 0) return cudaSuccess;
-    const Row* row = choose(describe(device, layer, run));
-    if (row == nullptr) return cudaErrorNoKernelImageForDevice;
     const Steps steps = {device,
                          layer,
                          run,
-                         *row,
+                         row,
                          static_cast<uint8_t*>(workspace),
                          divide(layer, run.tokens, run.top_k),
                          stream};
+    if (row.layer_kernel != nullptr && run.top_k != 0) return decode(steps);
     const int status = run.top_k != 0 ? compute_slots(steps) : cudaSuccess;
     return status == cudaSuccess ? combine(steps) : status;
+}
+
+int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
+              void* stream) noexcept {
+    const Problem problem = describe(device, layer, run);
+    const bool named = run.row != nullptr && run.row->refuse(problem) == nullptr;
+    const Row* row = named ? run.row : choose(problem);
+    if (row == nullptr) return cudaErrorNoKernelImageForDevice;
+    return run_layer_with(*row, device, layer, run, workspace, stream);
 }
 
 }  // namespace mmoe::cuda

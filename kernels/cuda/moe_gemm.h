@@ -391,7 +391,7 @@ __device__ __forceinline__ Pair finish(const GemmArgs& args, Pair sums, float we
     const float first = fmaf(sums.first, weight, bias.first);
     const float second = fmaf(sums.second, weight, bias.second);
     if (args.gated) return {activate(args.activation, first, second), 0.0F};
-    return {activate(args.activation, first, 1.0F), activate(args.activation, second, 1.0F)};
+    return {activate(args.activation, first), activate(args.activation, second)};
 }
 
 // Sums to 16-bit results in shared memory, [tokens, 64 or 128].

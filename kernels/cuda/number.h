@@ -31,6 +31,10 @@ struct Bf16 {
     static __device__ __forceinline__ float widen(uint16_t bits) {
         return __bfloat162float(__ushort_as_bfloat16(bits));
     }
+    // 128.0 + code in fp32, whose mantissa step there is 2^-16.
+    static __device__ __forceinline__ float code_bias_and(uint32_t code) {
+        return __uint_as_float(0x43000000 + (code << 16));
+    }
     static __device__ __forceinline__ uint16_t narrow(float value) {
         return __bfloat16_as_ushort(__float2bfloat16_rn(value));
     }
@@ -53,6 +57,10 @@ struct F16 {
     }
     static __device__ __forceinline__ float widen(uint16_t bits) {
         return __half2float(__ushort_as_half(bits));
+    }
+    // 1024.0 + code in fp32, whose mantissa step there is 2^-13.
+    static __device__ __forceinline__ float code_bias_and(uint32_t code) {
+        return __uint_as_float(0x44800000 + (code << 13));
     }
     static __device__ __forceinline__ uint16_t narrow(float value) {
         return __half_as_ushort(__float2half_rn(value));

@@ -5,6 +5,7 @@
 // turns counts into the list of tiles.
 #include <cuda_runtime.h>
 
+#include "cuda/choice.h"
 #include "cuda/routing.h"
 
 namespace mmoe::cuda {
@@ -14,34 +15,17 @@ constexpr int kWarps = 16;
 constexpr int kThreads = 32 * kWarps;
 constexpr uint32_t kAll = 0xFFFFFFFF;
 
-struct Choice {
-    int32_t expert;     // of this bundle, or -1
-    bool out_of_range;  // neither an expert of the layer nor -1
-};
-
-__device__ __forceinline__ Choice choose(const RouteArgs& args, int64_t slot) {
-    int32_t id = __ldg(args.expert_ids + slot);
-    const bool mapped = args.expert_map != nullptr;
-    const int64_t limit = mapped ? args.map_size : args.global_expert_count;
-    if (id < 0 || id >= limit) return {-1, id != -1};
-    if (mapped) id = __ldg(args.expert_map + id);
-    if (id < 0 || id >= args.global_expert_count) return {-1, id >= 0};
-    const int32_t local =
-        args.slot_map != nullptr ? __ldg(args.slot_map + id) : id - args.first_expert;
-    const bool here = local >= 0 && local < args.expert_count;
-    return {here ? local : -1, false};
-}
-
 // The contiguous slots of one warp, a multiple of 32 long but for the end.
 struct Segment {
     int64_t begin, end;
 };
 
 __device__ __forceinline__ Segment segment_of(const RouteArgs& args, int warp) {
-    const int64_t per_warp = (static_cast<int64_t>(args.slot_count) + kThreads - 1) / kThreads * 32;
+    const int64_t slots = live_tokens(args.tokens, args.token_count) * args.top_k;
+    const int64_t per_warp = (slots + kThreads - 1) / kThreads * 32;
     const int64_t begin = warp * per_warp;
     const int64_t end = begin + per_warp;
-    return {begin, end < args.slot_count ? end : args.slot_count};
+    return {begin, end < slots ? end : slots};
 }
 
 // Slots of lower experts, and of this one.

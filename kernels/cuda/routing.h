@@ -25,7 +25,9 @@ struct RouteArgs {
     const int32_t* expert_ids;  // [slots]
     const int32_t* expert_map;  // [map_size] or null
     int64_t map_size;
-    int32_t slot_count;
+    int64_t tokens;
+    const int32_t* token_count;  // [1] or null: `tokens`
+    int32_t top_k;
     int32_t expert_count;
     const int32_t* slot_map;  // [global_expert_count], or null: first_expert counts
     int32_t first_expert;
@@ -33,6 +35,13 @@ struct RouteArgs {
     int32_t tile_tokens;
     int32_t* skipped;  // or null
 };
+
+// Tokens that are there: the host's number, or the device's, never more than that.
+__device__ __forceinline__ int64_t live_tokens(int64_t tokens, const int32_t* token_count) {
+    if (token_count == nullptr) return tokens;
+    const int32_t count = *token_count;
+    return count < 0 ? 0 : count < tokens ? count : tokens;
+}
 
 // One block an expert. Returns a cudaError_t, as every launch here.
 int launch_route(const RouteArgs& args, void* stream) noexcept;

@@ -23,20 +23,26 @@ const char* refuse_general(const Problem& problem) {
     if (problem.device.shared_memory_bytes < Plan::kTotal) return "needs more shared memory";
     if (problem.compute_type != kType) return "multiplies another activation type";
     if (problem.bits != kBits) return "multiplies another number of bits";
-    if (problem.mean_tokens > most_mean_tokens(kTokens)) return "its tile is too narrow";
     return nullptr;
 }
 
 template <class Number, int kBits, int kTokens>
 constexpr Row general_row(const char* name) noexcept {
     using RowTile = Tile<Number, kBits, kTokens>;
-    return {name,
-            &refuse_general<Number, kBits, kTokens>,
-            kTokens,
-            RowTile::kThreads,
-            SharedPlan<RowTile>::kTotal,
-            RowTile::kBlocks,
-            &moe_gemm<RowTile>};
+    return {.name = name,
+            .refuse = &refuse_general<Number, kBits, kTokens>,
+            .least_mean_tokens = 0,
+            .most_mean_tokens = most_mean_tokens(kTokens),
+            .first_capability = 80,
+            .last_capability = INT32_MAX,
+            .tile_tokens = kTokens,
+            .block_tiles = 2,
+            .threads = RowTile::kThreads,
+            .shared_bytes = SharedPlan<RowTile>::kTotal,
+            .blocks_per_processor = RowTile::kBlocks,
+            .rounds_weights = false,
+            .gated_kernel = &moe_gemm<RowTile>,
+            .kernel = &moe_gemm<RowTile>};
 }
 
 std::span<const Row> rows_bf16() noexcept;

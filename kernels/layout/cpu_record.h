@@ -55,6 +55,9 @@ struct CpuRecordPlan {
     [[nodiscard]] constexpr int64_t blocks() const noexcept {
         return (outputs + outputs_per_block() - 1) / outputs_per_block();
     }
+    [[nodiscard]] constexpr int64_t padded_outputs() const noexcept {
+        return blocks() * outputs_per_block();
+    }
     [[nodiscard]] constexpr int64_t zero_point_offset_bytes() const noexcept {
         return int64_t{kLanes} * scale_bytes(scale_type);
     }
@@ -82,8 +85,9 @@ struct CpuRecordPlan {
 namespace detail {
 
 // Swaps the bits under `mask` with those `distance` above them.
-[[nodiscard]] constexpr uint32_t swap_bits(uint32_t word, uint32_t mask, int distance) noexcept {
-    const uint32_t different = (word ^ (word >> distance)) & mask;
+template <class Word>
+[[nodiscard]] constexpr Word swap_bits(Word word, Word mask, int distance) noexcept {
+    const Word different = (word ^ (word >> distance)) & mask;
     return word ^ different ^ (different << distance);
 }
 
@@ -91,12 +95,20 @@ namespace detail {
 
 // One word of dense codes (input k at bit k * bits) as a lane's word, and back.
 [[nodiscard]] constexpr uint32_t cpu_record_word(uint32_t dense, int bits) noexcept {
-    if (bits == 4) dense = detail::swap_bits(dense, 0x00F000F0, 4);  // inputs 0 2 1 3, 4 6 5 7
-    return detail::swap_bits(dense, 0x0000FF00, 8);                  // inputs 0 2 4 6, 1 3 5 7
+    if (bits == 4) dense = detail::swap_bits(dense, 0x00F000F0u, 4);  // inputs 0 2 1 3, 4 6 5 7
+    return detail::swap_bits(dense, 0x0000FF00u, 8);                  // inputs 0 2 4 6, 1 3 5 7
 }
 [[nodiscard]] constexpr uint32_t cpu_dense_word(uint32_t word, int bits) noexcept {
-    word = detail::swap_bits(word, 0x0000FF00, 8);
-    return bits == 4 ? detail::swap_bits(word, 0x00F000F0, 4) : word;
+    word = detail::swap_bits(word, 0x0000FF00u, 8);
+    return bits == 4 ? detail::swap_bits(word, 0x00F000F0u, 4) : word;
+}
+
+// Eight consecutive inputs, one a byte, in the order in which the bytes of a word meet them: for
+// 4-bit codes those under 0x0F0F0F0F, then those of the word shifted right by 4; for 8-bit codes
+// those of two words.
+[[nodiscard]] constexpr uint64_t cpu_byte_order(uint64_t inputs, int bits) noexcept {
+    if (bits == 4) inputs = detail::swap_bits(inputs, uint64_t{0xFFFF0000}, 16);
+    return detail::swap_bits(inputs, uint64_t{0x0000FF000000FF00}, 8);  // 0 4 1 5 2 6 3 7, 0 2 1 3
 }
 
 // Lane of a block that holds an output; `up` selects the second matrix of a gated pair.
@@ -124,9 +136,22 @@ namespace detail {
     return true;
 }
 
+// Byte i of the ordered inputs is the input whose code stands at byte i of the words.
+[[nodiscard]] constexpr bool cpu_bytes_agree(int bits) noexcept {
+    const uint64_t ordered = cpu_byte_order(0x0706050403020100, bits);
+    for (int i = 0; i < 8; ++i) {
+        const int input = static_cast<int>(ordered >> (8 * i) & 0xFF);
+        const int code = bits == 4 ? input : input - i / 4 * 4;  // within its tile
+        const int shift = i % 4 * 8 + (bits == 4 ? i / 4 * 4 : 0);
+        if (cpu_code_shift(code, bits) != shift) return false;
+    }
+    return true;
+}
+
 }  // namespace detail
 
 static_assert(detail::cpu_words_agree(4) && detail::cpu_words_agree(8));
+static_assert(detail::cpu_bytes_agree(4) && detail::cpu_bytes_agree(8));
 static_assert(CpuRecordPlan{.outputs = 64, .inputs = 128, .group_size = 128}.record_bytes() ==
               128 + 16 * 256);
 

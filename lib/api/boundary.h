@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "api/first_size.h"
 #include "base/guard.h"
 #include "base/status.h"
 #include "marlin_moe.h"
@@ -31,14 +32,15 @@ inline constexpr uint32_t kLargestStructBytes = 1U << 16;
 Status check_struct_size(const char* name, uint32_t size, size_t first_size) noexcept;
 Status struct_has_unknown_members(const char* name, uint32_t size, size_t known) noexcept;
 
-// Copies the caller's options. `first_size` is the structure's size when it first appeared: a
-// smaller one is refused, a larger one must hold zeros in what we do not know.
+// Copies the caller's options. One smaller than the structure's first version is refused, a larger
+// one must hold zeros in what we do not know.
 template <class Options>
-Status read_options(const Options* given, const char* name, size_t first_size, Options* out) {
+Status read_options(const Options* given, const char* name, Options* out) {
+    static_assert(kFirstSize<Options> != 0, "api/first_size.h has no line for it");
     std::memset(out, 0, sizeof *out);
     if (given == nullptr) return {};
     const uint32_t size = given->struct_size;
-    TRY(check_struct_size(name, size, first_size));
+    TRY(check_struct_size(name, size, kFirstSize<Options>));
     const auto* bytes = reinterpret_cast<const unsigned char*>(given);
     for (size_t i = sizeof *out; i < size; ++i) {
         if (bytes[i] != 0) return struct_has_unknown_members(name, size, sizeof *out);
@@ -49,8 +51,9 @@ Status read_options(const Options* given, const char* name, size_t first_size, O
 
 // Checks a structure that is to be filled, before the work is done.
 template <class Output>
-Status check_output(const Output* given, const char* name, size_t first_size) {
-    return check_struct_size(name, given->struct_size, first_size);
+Status check_output(const Output* given, const char* name) {
+    static_assert(kFirstSize<Output> != 0, "api/first_size.h has no line for it");
+    return check_struct_size(name, given->struct_size, kFirstSize<Output>);
 }
 
 // Fills it: as much as fits, zeros in what we do not know, `struct_size` as the caller set it.

@@ -48,7 +48,7 @@ Progress progress_of(mmoe_progress_fn progress, void* user) {
 
 Result<BundleArguments> read_bundle_options(const mmoe_bundle_options* options) {
     mmoe_bundle_options known;
-    TRY(read_options(options, "options", sizeof known, &known));
+    TRY(read_options(options, "options", &known));
     return BundleArguments{read_split(known.split), known.slot_count,
                            progress_of(known.progress, known.progress_user)};
 }
@@ -63,7 +63,7 @@ mmoe_status mmoe_support_query(const mmoe_context* context, const mmoe_quant_con
         TRY(require_handle(config, "config"));
         TRY(require_not_null(layer, "layer"));
         TRY(require_not_null(support, "support"));
-        TRY(check_output(support, "support", sizeof *support));
+        TRY(check_output(support, "support"));
         TRY(const Layer known_layer, read_layer(layer));
         const Split known_split = read_split(split == nullptr ? mmoe_split{} : *split);
         const Support answer =
@@ -73,6 +73,10 @@ mmoe_status mmoe_support_query(const mmoe_context* context, const mmoe_quant_con
         filled.reasons = answer.reasons;
         copy_sentence(answer.sentence, filled.sentence);
         copy_sentence(answer.remedy, filled.remedy);
+        filled.most_tensor_ranks = static_cast<uint32_t>(answer.most_tensor_ranks);
+        filled.local_intermediate_size = static_cast<uint32_t>(answer.local_intermediate);
+        filled.padded_intermediate_size = static_cast<uint32_t>(answer.padded_intermediate);
+        filled.local_group_size = static_cast<uint32_t>(answer.down_group_size);
         write_output(filled, support);
         return {};
     });
@@ -86,7 +90,7 @@ mmoe_status mmoe_bundle_plan(const mmoe_context* context, const mmoe_quant_confi
         TRY(require_handle(config, "config"));
         TRY(require_not_null(layer, "layer"));
         TRY(require_not_null(plan, "plan"));
-        TRY(check_output(plan, "plan", sizeof *plan));
+        TRY(check_output(plan, "plan"));
         TRY(const Layer known_layer, read_layer(layer));
         TRY(const BundleArguments arguments, read_bundle_options(options));
         TRY(const MemoryNeed need,
@@ -160,9 +164,9 @@ mmoe_status mmoe_bundle_info(const mmoe_bundle* bundle, mmoe_layer* layer,
                              mmoe_bundle_description* description, mmoe_error* error) {
     return call(error, [&]() -> Status {
         TRY(require_handle(bundle, "bundle"));
-        if (layer != nullptr) TRY(check_output(layer, "layer", sizeof *layer));
+        if (layer != nullptr) TRY(check_output(layer, "layer"));
         if (description != nullptr) {
-            TRY(check_output(description, "description", sizeof *description));
+            TRY(check_output(description, "description"));
         }
         const Bundle& object = *bundle->object;
         if (layer != nullptr) write_output(describe_layer(object.layer()), layer);

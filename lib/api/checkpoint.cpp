@@ -63,7 +63,7 @@ mmoe_status mmoe_checkpoint_open(mmoe_context* context, const char* path,
         TRY(require_not_null(path, "path"));
         TRY(require_not_null(out, "out"));
         mmoe_checkpoint_options known;
-        TRY(read_options(options, "options", sizeof known, &known));
+        TRY(read_options(options, "options", &known));
         if (known.reserved != 0) {
             return Status::error(Code::kInvalidArgument, "options->reserved: must be 0");
         }
@@ -85,7 +85,7 @@ mmoe_status mmoe_checkpoint_tensor_at(const mmoe_checkpoint* checkpoint, uint64_
     return call(error, [&]() -> Status {
         TRY(require_handle(checkpoint, "checkpoint"));
         TRY(require_not_null(info, "info"));
-        TRY(check_output(info, "info", sizeof *info));
+        TRY(check_output(info, "info"));
         const auto tensors = checkpoint->object->tensors();
         if (index >= tensors.size()) {
             return Status::error(Code::kInvalidArgument, "index: the checkpoint has %zu, got %llu",
@@ -102,7 +102,7 @@ mmoe_status mmoe_checkpoint_tensor_find(const mmoe_checkpoint* checkpoint, const
         TRY(require_handle(checkpoint, "checkpoint"));
         TRY(require_not_null(name, "name"));
         TRY(require_not_null(info, "info"));
-        TRY(check_output(info, "info", sizeof *info));
+        TRY(check_output(info, "info"));
         TRY(const TensorEntry* entry, find_tensor(*checkpoint->object, name));
         write_output(describe_tensor(*entry), info);
         return {};
@@ -139,8 +139,8 @@ mmoe_status mmoe_checkpoint_layer_info(const mmoe_checkpoint* checkpoint, uint32
     if (config != nullptr) *config = nullptr;
     return call(error, [&]() -> Status {
         TRY(require_handle(checkpoint, "checkpoint"));
-        if (info != nullptr) TRY(check_output(info, "info", sizeof *info));
-        if (place != nullptr) TRY(check_output(place, "place", sizeof *place));
+        if (info != nullptr) TRY(check_output(info, "info"));
+        if (place != nullptr) TRY(check_output(place, "place"));
         TRY(const LayerEntry* entry, find_layer(*checkpoint->object, layer));
         if (place != nullptr) {
             mmoe_layer_place filled = {};

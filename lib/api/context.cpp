@@ -13,6 +13,8 @@ static_assert(MMOE_CPU_TIER_SCALAR == static_cast<int>(cpu::Tier::kScalar));
 static_assert(MMOE_CPU_TIER_AVX2 == static_cast<int>(cpu::Tier::kAvx2));
 static_assert(MMOE_CPU_TIER_AVX512 == static_cast<int>(cpu::Tier::kAvx512));
 static_assert(MMOE_CPU_TIER_AVX512_BF16 == static_cast<int>(cpu::Tier::kAvx512Bf16));
+static_assert(MMOE_CPU_TIER_AVX_VNNI == static_cast<int>(cpu::Tier::kAvxVnni));
+static_assert(MMOE_CPU_TIER_AMX_BF16 == static_cast<int>(cpu::Tier::kAmxBf16));
 static_assert(MMOE_DEVICE_CPU == static_cast<int>(DeviceKind::kCpu));
 static_assert(MMOE_DEVICE_CUDA == static_cast<int>(DeviceKind::kCuda));
 
@@ -33,16 +35,15 @@ Status check_index(mmoe_device_kind kind, int64_t index) {
 }
 
 Result<cpu::Tier> choose_tier(mmoe_cpu_tier wanted) {
-    const cpu::Tier usable = cpu::usable_tier();
-    if (wanted == MMOE_CPU_TIER_BEST) return usable;
-    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_AVX512_BF16) {
+    if (wanted == MMOE_CPU_TIER_BEST) return cpu::usable_tier();
+    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_AMX_BF16) {
         return Status::error(Code::kInvalidArgument, "cpu_tier: expected 0 to %d, got %d",
-                             MMOE_CPU_TIER_AVX512_BF16, wanted);
+                             MMOE_CPU_TIER_AMX_BF16, wanted);
     }
     const auto tier = static_cast<cpu::Tier>(wanted);
-    if (tier > usable) {
+    if (!cpu::usable(tier)) {
         return Status::error(Code::kUnsupported, "cpu_tier: this processor has %s, not %s",
-                             cpu::tier_name(usable), cpu::tier_name(tier));
+                             cpu::tier_name(cpu::usable_tier()), cpu::tier_name(tier));
     }
     return tier;
 }
@@ -58,8 +59,26 @@ Result<std::shared_ptr<const Allocator>> choose_allocator(const mmoe_allocator& 
                : std::make_shared<const Allocator>(given.user, given.allocate, given.release);
 }
 
+// Kernels are built for compute capability 8.0 and later.
+constexpr int32_t kLeastComputeMajor = 8;
+
+Result<CudaDescription> describe_served_cuda(int32_t index) {
+    TRY(check_index(MMOE_DEVICE_CUDA, index));
+    TRY(const CudaDescription device, describe_cuda(static_cast<uint32_t>(index)));
+    if (device.compute_major >= kLeastComputeMajor) return device;
+    return Status::error(Code::kUnsupported,
+                         "%s: expected compute capability %d.0 or later, got %d.%d", device.name,
+                         kLeastComputeMajor, device.compute_major, device.compute_minor);
+}
+
+// What the caller names, or else CUDA if the device can be used, or else the CPU.
+mmoe_device_kind choose_kind(const mmoe_context_options& options) {
+    if (options.device_kind != 0) return options.device_kind;
+    return describe_served_cuda(options.device_index).ok() ? MMOE_DEVICE_CUDA : MMOE_DEVICE_CPU;
+}
+
 Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& options) {
-    const mmoe_device_kind kind = options.device_kind == 0 ? MMOE_DEVICE_CPU : options.device_kind;
+    const mmoe_device_kind kind = choose_kind(options);
     TRY(check_index(kind, options.device_index));
     if (options.log_level < MMOE_LOG_OFF || options.log_level > MMOE_LOG_DEBUG) {
         return Status::error(Code::kInvalidArgument, "log_level: expected 0 to %d, got %d",
@@ -73,15 +92,17 @@ Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& option
         choose_allocator(options.device_allocator, "device_allocator"));
     if (options.device_allocator.allocate != nullptr) context->device_allocator = device_allocator;
     if (context->kind == DeviceKind::kCuda) {
-        TRY(context->cuda, describe_cuda(static_cast<uint32_t>(context->index)));
+        TRY(context->cuda, describe_served_cuda(context->index));
     }
     TRY(context->parallel,
         Parallel::create(options.thread_count, options.parallel_for, options.parallel_for_user));
     context->budget = std::make_shared<Budget>(options.memory_budget_bytes);
     context->log = Log(options.log, options.log_user, static_cast<LogLevel>(options.log_level));
     TRY(context->tier, choose_tier(options.cpu_tier));
-    context->log.line(LogLevel::kInfo, "context on the CPU: %s, %u threads",
-                      cpu::tier_name(context->tier), context->parallel->thread_count());
+    const bool cuda = context->kind == DeviceKind::kCuda;
+    context->log.line(LogLevel::kInfo, "context on %s; on the host %s, %u threads",
+                      cuda ? context->cuda.name : "the CPU", cpu::tier_name(context->tier),
+                      context->parallel->thread_count());
     return context;
 }
 
@@ -118,6 +139,12 @@ Result<mmoe_device_description> describe_cuda_device(uint32_t index) {
     return filled;
 }
 
+// Of a device that is there.
+Result<mmoe_device_description> describe_device(mmoe_device_kind kind, uint32_t index) {
+    if (kind == MMOE_DEVICE_CPU) return describe_cpu_device();
+    return describe_cuda_device(index);
+}
+
 }  // namespace
 
 mmoe_status mmoe_device_count(mmoe_device_kind kind, uint32_t* count, mmoe_error* error) {
@@ -133,13 +160,9 @@ mmoe_status mmoe_device_info(mmoe_device_kind kind, uint32_t index,
                              mmoe_device_description* description, mmoe_error* error) {
     return call(error, [&]() -> Status {
         TRY(require_not_null(description, "description"));
-        TRY(check_output(description, "description", sizeof *description));
+        TRY(check_output(description, "description"));
         TRY(check_index(kind, index));
-        if (kind == MMOE_DEVICE_CPU) {
-            write_output(describe_cpu_device(), description);
-            return {};
-        }
-        TRY(const mmoe_device_description filled, describe_cuda_device(index));
+        TRY(const mmoe_device_description filled, describe_device(kind, index));
         write_output(filled, description);
         return {};
     });
@@ -151,9 +174,24 @@ mmoe_status mmoe_context_create(const mmoe_context_options* options, mmoe_contex
     return call(error, [&]() -> Status {
         TRY(require_not_null(out, "out"));
         mmoe_context_options known;
-        TRY(read_options(options, "options", sizeof known, &known));
+        TRY(read_options(options, "options", &known));
         TRY(std::shared_ptr<Context> context, make_context(known));
         *out = new mmoe_context(std::move(context));
+        return {};
+    });
+}
+
+mmoe_status mmoe_context_info(const mmoe_context* context, mmoe_device_description* description,
+                              mmoe_error* error) {
+    return call(error, [&]() -> Status {
+        TRY(require_handle(context, "context"));
+        TRY(require_not_null(description, "description"));
+        TRY(check_output(description, "description"));
+        const Context& inside = *context->object;
+        TRY(const mmoe_device_description filled,
+            describe_device(static_cast<mmoe_device_kind>(inside.kind),
+                            static_cast<uint32_t>(inside.index)));
+        write_output(filled, description);
         return {};
     });
 }

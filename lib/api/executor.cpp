@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Executors and runs.
+#include <cstddef>
+
 #include "api/handles.h"
 #include "api/tensors.h"
 
@@ -7,6 +9,7 @@ using namespace mmoe;
 using namespace mmoe::api;
 
 static_assert(MMOE_PRECISION_EXACT == static_cast<int>(Precision::kExact));
+static_assert(MMOE_PRECISION_INT8 == static_cast<int>(Precision::kInt8));
 static_assert(MMOE_DTYPE_F32 == static_cast<int>(cpu::Element::kF32));
 static_assert(MMOE_DTYPE_F16 == static_cast<int>(cpu::Element::kF16));
 static_assert(MMOE_DTYPE_BF16 == static_cast<int>(cpu::Element::kBf16));
@@ -24,14 +27,17 @@ Result<cpu::Element> read_element(const char* name, mmoe_dtype dtype, cpu::Eleme
 
 Result<ExecutorOptions> read_executor_options(const mmoe_executor_options* given) {
     mmoe_executor_options known;
-    TRY(read_options(given, "options", sizeof known, &known));
+    TRY(read_options(given, "options", &known));
+    if (known.reserved != 0) {
+        return Status::error(Code::kInvalidArgument, "options->reserved: must be 0");
+    }
     if (known.max_tokens == 0 || known.max_top_k == 0) {
         return Status::error(Code::kInvalidArgument, "options->%s: required, got 0",
                              known.max_tokens == 0 ? "max_tokens" : "max_top_k");
     }
-    if (known.precision < 0 || known.precision > MMOE_PRECISION_EXACT) {
+    if (known.precision < 0 || known.precision > MMOE_PRECISION_INT8) {
         return Status::error(Code::kInvalidArgument, "options->precision: expected 0 to %d, got %d",
-                             MMOE_PRECISION_EXACT, known.precision);
+                             MMOE_PRECISION_INT8, known.precision);
     }
     ExecutorOptions options;
     options.max_tokens = known.max_tokens;
@@ -41,6 +47,9 @@ Result<ExecutorOptions> read_executor_options(const mmoe_executor_options* given
     TRY(options.output_type,
         read_element("options->output_dtype", known.output_dtype, options.hidden_type));
     options.precision = static_cast<Precision>(known.precision);
+    options.self_test = known.skip_self_test == 0;
+    options.workspace = known.workspace;
+    options.workspace_bytes = known.workspace_bytes;
     return options;
 }
 
@@ -84,6 +93,18 @@ Status read_expert_map(const mmoe_tensor& tensor, RunArgs* args) {
     return {};
 }
 
+Status read_token_count(const mmoe_tensor& tensor, RunArgs* args) {
+    if (tensor.data == nullptr && tensor.rank == 0) return {};
+    TRY(const TensorView count, read_tensor("token_count", tensor));
+    if (count.rank != 1 || count.shape[0] != 1 || count.dtype != DType::kI32) {
+        return Status::error(count.dtype != DType::kI32 ? Code::kDtype : Code::kShape,
+                             "token_count: expected i32 of shape [1], got %s of %s",
+                             dtype_name(count.dtype), shape_text(count.shape, count.rank).c_str());
+    }
+    args->token_count = static_cast<const int32_t*>(count.data);
+    return {};
+}
+
 // Everything that the kernels take for granted.
 Result<RunArgs> read_run_args(const Executor& executor, const Layer& layer,
                               const mmoe_run_args& given) {
@@ -102,6 +123,7 @@ Result<RunArgs> read_run_args(const Executor& executor, const Layer& layer,
     TRY(expect_matrix("expert_weights", given.expert_weights,
                       {MMOE_DTYPE_F32, args.tokens, args.top_k, true}));
     TRY(read_expert_map(given.expert_map, &args));
+    TRY(read_token_count(given.token_count, &args));
     TRY(check_limits(executor, args.tokens, args.top_k));
     if (args.tokens == 0) return args;
     TRY(require_not_null(given.hidden.data, "hidden.data"));
@@ -136,7 +158,7 @@ mmoe_status mmoe_executor_plan(const mmoe_context* context, const mmoe_quant_con
         TRY(require_not_null(layer, "layer"));
         TRY(require_not_null(options, "options"));
         TRY(require_not_null(plan, "plan"));
-        TRY(check_output(plan, "plan", sizeof *plan));
+        TRY(check_output(plan, "plan"));
         TRY(const Layer known_layer, read_layer(layer));
         TRY(const ExecutorOptions known, read_executor_options(options));
         mmoe_memory_plan filled = {};
@@ -175,7 +197,7 @@ mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle
         const std::shared_ptr<Executor> running = executor->object;
         const std::shared_ptr<const Bundle> weights = bundle->object;
         mmoe_run_args known;
-        TRY(read_options(args, "args", sizeof known, &known));
+        TRY(read_options(args, "args", &known));
         if (known.reserved != 0) {
             return Status::error(Code::kInvalidArgument, "args->reserved: must be 0");
         }
@@ -188,6 +210,19 @@ mmoe_status mmoe_executor_run(mmoe_executor* executor, const mmoe_bundle* bundle
         }
         TRY(const RunArgs proved, read_run_args(*running, weights->layer(), known));
         return running->run(*weights, proved, stream);
+    });
+}
+
+mmoe_status mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_findings* findings,
+                               mmoe_error* error) {
+    return call(error, [&]() -> Status {
+        TRY(require_handle(executor, "executor"));
+        TRY(require_not_null(findings, "findings"));
+        TRY(check_output(findings, "findings"));
+        mmoe_executor_findings filled = {};
+        filled.ids_out_of_range = executor->object->take_out_of_range() ? 1 : 0;
+        write_output(filled, findings);
+        return {};
     });
 }
 

@@ -17,7 +17,7 @@ Result<MarlinBatch> read_matrix(const mmoe_quant_config* config, const mmoe_marl
     TRY(require_handle(config, "config"));
     TRY(require_not_null(given, "matrix"));
     mmoe_marlin_matrix matrix;
-    TRY(read_options(given, "matrix", sizeof matrix, &matrix));
+    TRY(read_options(given, "matrix", &matrix));
     if (matrix.activation < 0 || matrix.activation > MMOE_MARLIN_8_BIT) {
         return Status::error(Code::kInvalidArgument, "activation: expected 0 to %d, got %d",
                              MMOE_MARLIN_8_BIT, matrix.activation);
@@ -87,7 +87,7 @@ Result<const int32_t*> read_group_index(const MarlinBatch& batch, Role role,
 Result<BatchMemory> read_memory(const MarlinBatch& batch, const mmoe_marlin_args* given) {
     TRY(require_not_null(given, "args"));
     mmoe_marlin_args args;
-    TRY(read_options(given, "args", sizeof args, &args));
+    TRY(read_options(given, "args", &args));
     BatchMemory memory;
     TRY(memory.role, read_role(args.role));
     TRY(const BatchRole sides, describe_marlin_role(batch, memory.role));
@@ -140,7 +140,7 @@ mmoe_status mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_mar
     return call(error, [&]() -> Status {
         TRY(const MarlinBatch batch, read_matrix(config, matrix));
         TRY(require_not_null(description, "description"));
-        TRY(check_output(description, "description", sizeof *description));
+        TRY(check_output(description, "description"));
         TRY(const Role known, read_role(role));
         TRY(const BatchRole sides, describe_marlin_role(batch, known));
         mmoe_marlin_description filled = {};

@@ -31,7 +31,7 @@ Status check_enum(const char* name, int32_t value, int32_t last) {
 
 Result<QuantConfig> read_fields(const mmoe_quant_fields* given) {
     mmoe_quant_fields fields;
-    TRY(read_options(given, "fields", sizeof fields, &fields));
+    TRY(read_options(given, "fields", &fields));
     TRY(check_enum("format", fields.format, static_cast<int32_t>(kLastFormat)));
     TRY(check_enum("symmetry", fields.symmetry, MMOE_ASYMMETRIC));
     TRY(check_enum("zero_point_form", fields.zero_point_form,
@@ -80,7 +80,7 @@ mmoe_quant_fields describe_config(const QuantConfig& config) noexcept {
 
 Result<Layer> read_layer(const mmoe_layer* given) {
     mmoe_layer fields;
-    TRY(read_options(given, "layer", sizeof fields, &fields));
+    TRY(read_options(given, "layer", &fields));
     TRY(check_enum("activation", fields.activation, MMOE_ACTIVATION_SWIGLUOAI));
     TRY(check_enum("gate_form", fields.gate_form, MMOE_GATE_NONE));
     constexpr uint32_t kKnownFlags = MMOE_LAYER_BIAS | MMOE_LAYER_ROUTER_WEIGHT_ON_INPUT;
@@ -161,7 +161,7 @@ mmoe_status mmoe_quant_config_info(const mmoe_quant_config* config, mmoe_quant_f
     return call(error, [&]() -> Status {
         TRY(require_handle(config, "config"));
         TRY(require_not_null(fields, "fields"));
-        TRY(check_output(fields, "fields", sizeof *fields));
+        TRY(check_output(fields, "fields"));
         write_output(describe_config(*config->object), fields);
         return {};
     });

@@ -4,6 +4,7 @@
 
 #include "api/handles.h"
 #include "api/tensors.h"
+#include "exec/cuda_router.h"
 #include "exec/router.h"
 
 using namespace mmoe;
@@ -98,11 +99,9 @@ mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,
         TRY(require_handle(context, "context"));
         TRY(require_not_null(args, "args"));
         mmoe_route_args known;
-        TRY(read_options(args, "args", sizeof known, &known));
-        if (context->object->kind != DeviceKind::kCpu) {
-            return Status::error(Code::kUnsupported, "the router runs on the CPU only");
-        }
-        if (stream != nullptr) {
+        TRY(read_options(args, "args", &known));
+        const bool on_cuda = context->object->kind == DeviceKind::kCuda;
+        if (stream != nullptr && !on_cuda) {
             return Status::error(Code::kInvalidArgument, "stream: must be NULL on the CPU");
         }
         TRY(const RouterArgs proved, read_route_args(known));
@@ -110,6 +109,7 @@ mmoe_status mmoe_route(const mmoe_context* context, const mmoe_route_args* args,
         TRY(require_not_null(proved.logits, "logits.data"));
         TRY(require_not_null(proved.expert_ids, "expert_ids.data"));
         TRY(require_not_null(proved.expert_weights, "expert_weights.data"));
-        return route(proved, *context->object->parallel);
+        return on_cuda ? route_on_cuda(*context->object, proved, stream)
+                       : route(proved, *context->object->parallel);
     });
 }

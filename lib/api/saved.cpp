@@ -27,7 +27,7 @@ mmoe_status mmoe_load_poll(const mmoe_load* load, mmoe_load_progress* progress, 
     return call(error, [&]() -> Status {
         TRY(require_handle(load, "load"));
         TRY(require_not_null(progress, "progress"));
-        TRY(check_output(progress, "progress", sizeof *progress));
+        TRY(check_output(progress, "progress"));
         const LoadJob::Snapshot now = load->object->poll();
         mmoe_load_progress filled = {};
         filled.finished = now.finished ? 1 : 0;
@@ -76,7 +76,7 @@ mmoe_status mmoe_bundle_open(mmoe_context* context, const char* path,
         TRY(require_not_null(path, "path"));
         TRY(require_not_null(out, "out"));
         mmoe_bundle_open_options known;
-        TRY(read_options(options, "options", sizeof known, &known));
+        TRY(read_options(options, "options", &known));
         TRY(std::shared_ptr<Bundle> bundle,
             Bundle::open(context->object, path, known.skip_checksums == 0,
                          progress_of(known.progress, known.progress_user)));

@@ -31,6 +31,15 @@ bool strides_absent(const mmoe_tensor& tensor) noexcept {
                        [](int64_t stride) { return stride == 0; });
 }
 
+// Whether memory can reach from the first element to the last: sizes that wrap are no sizes.
+bool fits_memory(int64_t rows, int64_t columns, int64_t row_stride, mmoe_dtype dtype) noexcept {
+    if (rows == 0 || columns == 0) return true;
+    const auto last_row = checked_mul(rows - 1, row_stride);
+    const auto count = last_row ? checked_add(*last_row, columns) : std::nullopt;
+    const auto element_bytes = static_cast<int64_t>(dtype_bytes(static_cast<DType>(dtype)));
+    return count && checked_mul(*count, element_bytes).has_value();
+}
+
 // An axis of one element may have any stride.
 bool is_contiguous(const mmoe_tensor& tensor) noexcept {
     int64_t expected = 1;
@@ -91,6 +100,12 @@ Result<int64_t> expect_matrix(const char* name, const mmoe_tensor& tensor,
                              shape_text(wanted, 2).c_str(), shape_text(tensor.shape, 2).c_str());
     }
     const int64_t columns = tensor.shape[1];
+    const int64_t row_stride = strides_absent(tensor) ? columns : tensor.stride[0];
+    if (!fits_memory(tensor.shape[0], columns, row_stride, shape.dtype)) {
+        return Status::error(Code::kShape, "%s: %s elements, rows %lld apart, are too many", name,
+                             shape_text(tensor.shape, 2).c_str(),
+                             static_cast<long long>(row_stride));
+    }
     if (strides_absent(tensor)) return columns;
     const bool one_row = tensor.shape[0] <= 1;
     const bool packed_row = columns <= 1 || tensor.stride[1] == 1;

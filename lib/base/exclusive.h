@@ -61,8 +61,7 @@ class ReadersOrWriter {
       public:
         explicit Writing(ReadersOrWriter& owner) noexcept : owner_(&owner) {
             int32_t nobody = 0;
-            if (!owner.users_.compare_exchange_strong(nobody, kWriter,
-                                                      std::memory_order_acquire)) {
+            if (!owner.users_.compare_exchange_strong(nobody, kWriter, std::memory_order_acquire)) {
                 owner_ = nullptr;
             }
         }

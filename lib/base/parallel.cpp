@@ -12,12 +12,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread.h"
+
 #if defined(__linux__)
     #include <sched.h>
-#endif
-#if !defined(_WIN32)
-    #include <pthread.h>
-    #include <signal.h>
 #endif
 #if defined(__x86_64__)
     #include <immintrin.h>
@@ -73,13 +71,12 @@ class Pool final : public Parallel {
         stop_.store(true, std::memory_order_relaxed);
         ticket_.fetch_add(kGenerationStep, std::memory_order_release);
         ticket_.notify_all();
-        for (std::thread& worker : workers_) worker.join();
+        for (Thread& worker : workers_) worker.join();
     }
 
     Status start() override {
         const std::lock_guard lock(start_mutex_);
         if (started_.load(std::memory_order_acquire)) return {};
-        const SignalsBlocked blocked;  // inherited: the host's signals stay on its own threads
         try {
             workers_.reserve(thread_count() - 1);
             while (workers_.size() + 1 < thread_count()) workers_.emplace_back([this] { work(); });
@@ -122,25 +119,6 @@ class Pool final : public Parallel {
   private:
     static constexpr uint64_t kGenerationStep = uint64_t{1} << 32;
     static constexpr uint64_t kClosedIndex = kGenerationStep - 1;  // no task has it
-
-    class SignalsBlocked {
-      public:
-#if defined(_WIN32)
-        SignalsBlocked() noexcept = default;
-#else
-        SignalsBlocked() noexcept {
-            sigset_t all;
-            sigfillset(&all);
-            pthread_sigmask(SIG_SETMASK, &all, &before_);
-        }
-        ~SignalsBlocked() {
-            pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-        }
-
-      private:
-        sigset_t before_;
-#endif
-    };
 
     void take_tasks(uint64_t generation) noexcept {
         uint64_t ticket = ticket_.load(std::memory_order_acquire);
@@ -188,7 +166,7 @@ class Pool final : public Parallel {
     std::atomic<bool> started_{false};
     std::mutex start_mutex_;
     std::mutex run_mutex_;
-    std::vector<std::thread> workers_;
+    std::vector<Thread> workers_;
 };
 
 }  // namespace

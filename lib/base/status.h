@@ -96,6 +96,7 @@ class [[nodiscard]] Result {
     [[nodiscard]] Status& status() noexcept { return status_; }
     [[nodiscard]] const Status& status() const noexcept { return status_; }
     [[nodiscard]] T& value() & noexcept { return *value_; }
+    [[nodiscard]] const T& value() const& noexcept { return *value_; }
     [[nodiscard]] T&& value() && noexcept { return *std::move(value_); }
 
   private:

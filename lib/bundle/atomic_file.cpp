@@ -1,63 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bundle/atomic_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <system_error>
 #include <utility>
+
+#include "base/os_file.h"
+#include "base/system_call.h"
+#include "checkpoint/text.h"
 
 namespace mmoe {
 namespace {
 
 std::string directory_of(const std::string& path) {
-    const size_t slash = path.find_last_of('/');
+    const size_t slash = path.find_last_of(os::kPathSeparators);
     if (slash == std::string::npos) return ".";
-    return slash == 0 ? "/" : path.substr(0, slash);
+    return path.substr(0, slash == 0 ? 1 : slash);
 }
 
 Status refused(const std::string& path, const char* verb, int error) {
-    const std::string name = path.substr(path.find_last_of('/') + 1);
-    return Status::error(error == ENOENT ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s",
-                         name.c_str(), verb, std::generic_category().message(error).c_str())
-        .with_errno(error);
-}
-
-// Opens a file that did not exist, with the process's ordinary mode; -1 and errno if none can be.
-int create_beside(const std::string& path, std::string& temporary) {
-    constexpr int kAttempts = 100;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
-        temporary = path + "." + std::to_string(::getpid()) + "-" +
-                    std::to_string(static_cast<uint64_t>(now) + static_cast<uint64_t>(attempt)) +
-                    ".tmp";
-        const int descriptor =
-            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor >= 0 || (errno != EEXIST && errno != EINTR)) return descriptor;
-    }
-    return -1;
+    return refused_by_system(path_text(path).c_str(), verb, error);
 }
 
 }  // namespace
 
+// The object is whole before the file exists: nothing can fail between the two.
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
-    std::string temporary;
-    const int descriptor = create_beside(path, temporary);
-    if (descriptor < 0) return refused(path, "create", errno);
-    return AtomicFile(descriptor, std::move(temporary), path);
+    AtomicFile file(path);
+    TRY(file.create_temporary());
+    return file;
+}
+
+// A file that did not exist, with the process's ordinary mode.
+Status AtomicFile::create_temporary() {
+    constexpr int kAttempts = 100;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+        temporary_ = path_ + "." + std::to_string(os::process_id()) + "-" +
+                     std::to_string(static_cast<uint64_t>(now) + static_cast<uint64_t>(attempt)) +
+                     ".tmp";
+        descriptor_ = os::create_new(temporary_);
+        if (descriptor_ >= 0) {
+            exists_ = true;
+            return {};
+        }
+        if (errno != EEXIST) break;
+    }
+    return refused(path_, "create", errno);
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
+      exists_(std::exchange(other.exists_, false)),
       temporary_(std::move(other.temporary_)),
       path_(std::move(other.path_)),
       written_bytes_(other.written_bytes_) {}
 
 AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
+    std::swap(exists_, other.exists_);
     std::swap(temporary_, other.temporary_);
     std::swap(path_, other.path_);
     std::swap(written_bytes_, other.written_bytes_);
@@ -65,20 +66,15 @@ AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
 }
 
 AtomicFile::~AtomicFile() {
-    if (descriptor_ < 0) return;
-    ::close(descriptor_);
-    ::unlink(temporary_.c_str());
+    if (descriptor_ >= 0) os::close(descriptor_);
+    if (exists_) os::remove(temporary_);
 }
 
 Status AtomicFile::write(std::span<const uint8_t> bytes) {
-    constexpr size_t kMaxWriteBytes = size_t{1} << 30;  // Linux moves at most 2 GiB - 4 KiB a call
     while (!bytes.empty()) {
-        const ssize_t put =
-            ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMaxWriteBytes));
-        if (put < 0) {
-            if (errno == EINTR) continue;
-            return refused(path_, "write", errno).at_offset(written_bytes_);
-        }
+        const int64_t put = os::write(descriptor_, bytes.data(), bytes.size());
+        if (put < 0) return refused(path_, "write", errno).at_offset(written_bytes_);
+        if (put == 0) return refused(path_, "write", ENOSPC).at_offset(written_bytes_);
         bytes = bytes.subspan(static_cast<size_t>(put));
         written_bytes_ += static_cast<uint64_t>(put);
     }
@@ -86,16 +82,14 @@ Status AtomicFile::write(std::span<const uint8_t> bytes) {
 }
 
 Status AtomicFile::commit() {
-    if (::fsync(descriptor_) != 0) return refused(path_, "flush", errno);
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) return refused(path_, "name", errno);
-    ::close(std::exchange(descriptor_, -1));
+    const std::string parent = directory_of(path_);  // nothing may fail once the name is taken
+    if (os::flush(descriptor_) != 0) return refused(path_, "flush", errno);
+    os::close(std::exchange(descriptor_, -1));  // Windows renames no file that is open
+    if (os::replace(temporary_, path_) != 0) return refused(path_, "name", errno);
+    exists_ = false;
     // The new name survives a crash only once its directory is on the device. A file system that
     // cannot flush a directory still has the file.
-    const int directory = ::open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory >= 0) {
-        (void)::fsync(directory);
-        ::close(directory);
-    }
+    os::flush_directory(parent);
     return {};
 }
 

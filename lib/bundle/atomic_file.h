@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/status.h"
 
@@ -24,10 +25,11 @@ class AtomicFile {
     Status commit();
 
   private:
-    AtomicFile(int descriptor, std::string temporary, std::string path) noexcept
-        : descriptor_(descriptor), temporary_(std::move(temporary)), path_(std::move(path)) {}
+    explicit AtomicFile(std::string path) noexcept : path_(std::move(path)) {}
+    Status create_temporary();
 
     int descriptor_ = -1;
+    bool exists_ = false;  // the temporary file
     std::string temporary_;
     std::string path_;
     uint64_t written_bytes_ = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "bundle/put_projection.h"
 #include "bundle/support.h"
 
 namespace mmoe {
@@ -26,7 +27,9 @@ Result<MemoryNeed> Bundle::plan(const Context& context, const BundleSpec& spec) 
     need.resident_bytes = context.kind == DeviceKind::kCuda
                               ? plan_cuda_bundle(spec, shard).total_bytes
                               : static_cast<uint64_t>(plan_cpu_bundle(spec, shard).total_bytes());
-    need.scratch_bytes = load_scratch_bytes(context, spec);
+    need.scratch_bytes =
+        ScratchPlan(spec, context.kind, context.parallel->thread_count(), shard.slot_count)
+            .total_bytes();
     return need;
 }
 
@@ -86,9 +89,13 @@ Status Bundle::check_values(const ExpertTensors& tensors) const {
 Status Bundle::put_checked(int64_t slot, const ExpertTensors& tensors) {
     const std::vector<int32_t> channels =
         form_.channels(tensors.at(Projection::kDown, Role::kGroupIndex));
+    const ScratchPlan scratch(spec_, context_->kind, 1, 1);
     for (const Projection projection : kProjections) {
         if (!form_.has(projection)) continue;
-        TRY(store_->put({slot, projection, tensors.projection(projection), channels}));
+        MemoryProjection source(spec_, projection, tensors.projection(projection),
+                                scratch.strip_rows(projection), context_->allocator);
+        TRY(put_projection(*store_, {spec_, shard_, slot, projection, channels}, source, scratch,
+                           context_->allocator));
         if (!spec_.layer.bias) continue;
         TRY(const std::vector<float> bias, read_bias(tensors.at(projection, Role::kBias)));
         TRY(store_->put_bias(slot, projection, bias, channels));
@@ -170,8 +177,7 @@ Result<int64_t> Bundle::slot_for(int64_t expert) const {
 }
 
 // `fill` writes the slot. If it fails half-way the expert is no longer resident.
-template <class Fill>
-Status Bundle::replace(int64_t expert, Fill&& fill) {
+Status Bundle::replace(int64_t expert, const std::function<Status(int64_t slot)>& fill) {
     if (!sealed()) return Status::error(Code::kState, "the bundle is not sealed");
     const ReadersOrWriter::Writing writing(users_);
     if (!writing.held()) return Status::error(Code::kBusy, "the bundle is in use");
@@ -200,18 +206,6 @@ Status Bundle::put(int64_t expert, const ExpertTensors& tensors) {
         return replace(expert, [&](int64_t slot) { return put_checked(slot, tensors); });
     };
     return check().within("expert %lld", static_cast<long long>(expert));
-}
-
-Status Bundle::put(int64_t expert, const Checkpoint& checkpoint, const LayerEntry& entry) {
-    if (!entry.problem.ok()) return entry.problem;
-    QuantConfig config = entry.config;
-    if (!config.scale_type) config.scale_type = layout::ScaleType::kBf16;
-    if (!(entry.layer == spec_.layer) || !(config == spec_.config)) {
-        return Status::error(Code::kInvalidArgument,
-                             "layer: its shape or quantisation is not the bundle's");
-    }
-    return replace(expert,
-                   [&](int64_t slot) { return load_expert(checkpoint, entry, expert, slot); });
 }
 
 Status Bundle::evict(int64_t expert) {

@@ -18,6 +18,7 @@
 #include "bundle/cpu_store.h"
 #include "bundle/cuda_store.h"
 #include "bundle/expert_tensors.h"
+#include "bundle/scratch_plan.h"
 #include "bundle/spec.h"
 #include "checkpoint/checkpoint.h"
 #include "device/context.h"
@@ -88,6 +89,15 @@ class Bundle {
         Buffer data[ExpertTensors::kCount];
     };
 
+    class NegativeScales;
+    // What loads of several experts share.
+    struct LoadFrom {
+        const Checkpoint& checkpoint;
+        const LayerEntry& entry;
+        const ScratchPlan& scratch;
+        NegativeScales& negative_scales;
+    };
+
     Bundle() = default;
     Status make_store(const std::shared_ptr<const Context>& context);
     Status set_exclusively(int64_t expert, Projection projection, Role role,
@@ -95,14 +105,12 @@ class Bundle {
     Status check_expert(int64_t expert) const;
     Status check_values(const ExpertTensors& tensors) const;
     Status put_checked(int64_t slot, const ExpertTensors& tensors);
-    Status load_expert(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
-                       int64_t slot);
-    Status load_projection(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
-                           Projection projection, int64_t slot, std::span<const int32_t> channels);
+    Status load_expert(const LoadFrom& from, int64_t expert, int64_t slot);
+    Status load_projection(const LoadFrom& from, int64_t expert, Projection projection,
+                           int64_t slot, std::span<const int32_t> channels);
     // The expert's own slot or a free one.
     Result<int64_t> slot_for(int64_t expert) const;
-    template <class Fill>
-    Status replace(int64_t expert, Fill&& fill);
+    Status replace(int64_t expert, const std::function<Status(int64_t slot)>& fill);
 
     std::shared_ptr<const Context> context_;
     BundleSpec spec_;
@@ -117,8 +125,5 @@ class Bundle {
     mutable ReadersOrWriter users_;
     std::atomic<bool> sealed_{false};
 };
-
-// Host memory that load() takes beside the bundle.
-uint64_t load_scratch_bytes(const Context& context, const BundleSpec& spec) noexcept;
 
 }  // namespace mmoe

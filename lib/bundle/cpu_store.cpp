@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors become records in strips: unpack, take the slice, pack.
+// Bands become records strip by strip.
 #include "bundle/cpu_store.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "bundle/entry_unpacker.h"
 #include "repack/cpu_records.h"
 #include "repack/slice.h"
 
 namespace mmoe {
+
 Result<std::unique_ptr<CpuStore>> CpuStore::create(std::shared_ptr<const Context> context,
                                                    const BundleSpec& spec, const Shard& shard) {
     std::unique_ptr<CpuStore> store(new CpuStore);
@@ -68,8 +68,8 @@ CpuStore::Place CpuStore::place(Projection projection) const noexcept {
 Status CpuStore::keep_input_order(const StoreEntry& entry) {
     if (!plan_.input_order || entry.projection == Projection::kDown) return {};
     const auto inputs = static_cast<size_t>(spec_.layer.hidden_size);
-    std::vector<int32_t> order =
-        input_order(spec_.config, spec_.layer.hidden_size, entry.tensors.group_index);
+    const std::span<const int32_t> moved = entry.source.strip(0, 1).order;
+    std::vector<int32_t> order(moved.begin(), moved.end());
     for (size_t k = order.size(); k < inputs; ++k) order.push_back(static_cast<int32_t>(k));
     auto* kept = reinterpret_cast<int32_t*>(slot_data(entry.slot) + plan_.order_offset_bytes());
     uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
@@ -79,22 +79,26 @@ Status CpuStore::keep_input_order(const StoreEntry& entry) {
     return {};
 }
 
+Status CpuStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
+    const std::span<const uint8_t> bytes = slot_bytes(slot);
+    std::copy(bytes.begin(), bytes.end(), out.begin());
+    return {};
+}
+
+Status CpuStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
+    std::copy(bytes.begin(), bytes.end(), slot_data(slot));
+    return {};
+}
+
 Status CpuStore::put(const StoreEntry& entry) {
     const Place to = place(entry.projection);
-    const QuantConfig& config = spec_.config;
-    const int64_t inputs = spec_.layer.inputs(entry.projection);
-    const int64_t max_rows =
-        strip_rows(inputs, inputs / config.group_size_for(inputs), config.bits);
     TRY(keep_input_order(entry));
-    TRY(const std::unique_ptr<Unpacker> unpacker,
-        unpack_entry(spec_, shard_, entry, max_rows, context_->allocator, CodeForm::kAny));
-    const int64_t strip_rows = std::max(max_rows, unpacker->wide_rows());
     const std::span<uint8_t> records(slot_data(entry.slot) + to.records_offset_bytes,
                                      static_cast<size_t>(to.plan->matrix_bytes()));
-    const int64_t outputs = to.plan->outputs;
-    for (int64_t row = 0; row < outputs; row += strip_rows) {
-        const Canonical strip = unpacker->strip(row, std::min(strip_rows, outputs - row));
-        pack_cpu_records(*to.plan, strip, row, to.second, records);
+    for (int64_t row = 0; row < entry.rows; row += entry.strip_rows) {
+        const Canonical strip =
+            entry.source.strip(row, std::min(entry.strip_rows, entry.rows - row));
+        pack_cpu_records(*to.plan, strip, entry.first_row + row, to.second, records);
     }
     return {};
 }

@@ -38,8 +38,12 @@ class CpuStore final : public Store {
     };
     [[nodiscard]] Expert expert(int64_t slot) const noexcept;
 
-    // All bytes of a slot, as a saved bundle holds them.
-    [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t slot) const noexcept {
+    [[nodiscard]] SavedLayout saved_layout() const noexcept override {
+        return SavedLayout::kCpuRecords;
+    }
+    Status read_slot(int64_t slot, std::span<uint8_t> out) const override;
+    Status write_slot(int64_t slot, std::span<const uint8_t> bytes) override;
+    [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t slot) const noexcept override {
         return {slot_data(slot), static_cast<size_t>(plan_.slot_bytes())};
     }
     // Zeroes a slot, padding included: what every expert starts from.

@@ -1,30 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bundle/cuda_plan.h"
 
+#include <cstring>
+
 #include "base/checked.h"
 
 namespace mmoe {
 namespace {
 
-constexpr uint64_t kAlignmentBytes = 256;
+constexpr uint64_t kArrayAlignmentBytes = 256;
 
 // Takes one array from the end of what is planned so far.
-uint64_t take(CudaBundlePlan& plan, int64_t bytes_per_slot, int64_t slots) noexcept {
-    const uint64_t begin = plan.total_bytes;
-    const auto bytes = static_cast<uint64_t>(bytes_per_slot * slots);
-    plan.total_bytes += round_up(bytes, kAlignmentBytes);
-    return begin;
+CudaPart take(CudaBundlePlan& plan, int64_t bytes_per_slot) noexcept {
+    const auto bytes = static_cast<uint64_t>(bytes_per_slot);
+    const CudaPart part = {plan.total_bytes, bytes, plan.slot_bytes};
+    plan.total_bytes +=
+        round_up(bytes * static_cast<uint64_t>(plan.slot_count), kArrayAlignmentBytes);
+    plan.slot_bytes += bytes;
+    return part;
 }
 
 CudaMatrixPlan take_matrix(CudaBundlePlan& plan, const MarlinShape& shape) noexcept {
-    const int64_t slots = plan.slot_count;
     CudaMatrixPlan matrix;
     matrix.shape = shape;
-    matrix.codes = take(plan, 4 * shape.weight_words(), slots);
-    matrix.scales = take(plan, shape.scale_bytes(), slots);
-    matrix.zero_points = take(plan, 4 * shape.zero_point_words(), slots);
-    if (plan.bias) matrix.bias = take(plan, 4 * shape.outputs, slots);
+    matrix.codes = take(plan, 4 * shape.weight_words());
+    matrix.scales = take(plan, shape.scale_bytes());
+    matrix.zero_points = take(plan, 4 * shape.zero_point_words());
+    if (plan.bias) matrix.bias = take(plan, 4 * shape.outputs);
     return matrix;
+}
+
+// Copies tile (i, j) of [rows][columns] to (j, i).
+void turn_tiles(int64_t rows, int64_t columns, int64_t tile_bytes, const uint8_t* source,
+                uint8_t* out) noexcept {
+    for (int64_t row = 0; row < rows; ++row) {
+        for (int64_t column = 0; column < columns; ++column) {
+            std::memcpy(out + (column * rows + row) * tile_bytes,
+                        source + (row * columns + column) * tile_bytes,
+                        static_cast<size_t>(tile_bytes));
+        }
+    }
 }
 
 }  // namespace
@@ -38,10 +53,21 @@ CudaBundlePlan plan_cuda_bundle(const BundleSpec& spec, const Shard& shard) noex
     plan.slot_count = shard.slot_count;
     plan.asymmetric = spec.config.asymmetric();
     plan.bias = spec.layer.bias;
+    plan.ordered_inputs = spec.config.order == Order::kGroup;
     plan.w13 = take_matrix(plan, plan.layer.w13);
     plan.w2 = take_matrix(plan, plan.layer.w2);
-    plan.slot_map = take(plan, int64_t{sizeof(int32_t)}, spec.layer.expert_count);
+    if (plan.ordered_inputs) plan.hidden_order = take(plan, 4 * plan.layer.w13.inputs);
+    plan.slot_map = plan.total_bytes;
+    plan.total_bytes += round_up(sizeof(int32_t) * static_cast<uint64_t>(spec.layer.expert_count),
+                                 kArrayAlignmentBytes);
     return plan;
+}
+
+void tiles_by_column(const MarlinShape& shape, const uint8_t* by_row, uint8_t* out) noexcept {
+    turn_tiles(shape.inputs / 16, shape.outputs / 64, marlin_tile_bytes(shape), by_row, out);
+}
+void tiles_by_row(const MarlinShape& shape, const uint8_t* by_column, uint8_t* out) noexcept {
+    turn_tiles(shape.outputs / 64, shape.inputs / 16, marlin_tile_bytes(shape), by_column, out);
 }
 
 }  // namespace mmoe

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors become Marlin tiles in host memory, projection by projection, and are copied to their
-// place on the device.
+// Bands become Marlin tiles in host memory and are copied to their place on the device.
 #include "bundle/cuda_store.h"
 
 #include <algorithm>
@@ -8,7 +7,7 @@
 #include <vector>
 
 #include "base/checked.h"
-#include "bundle/entry_unpacker.h"
+#include "repack/slice.h"
 
 namespace mmoe {
 namespace {
@@ -17,10 +16,6 @@ namespace {
 cuda::Activation activation_of(Activation activation) noexcept {
     return activation == Activation::kSwigluOai ? cuda::Activation::kSilu
                                                 : static_cast<cuda::Activation>(activation);
-}
-
-int64_t tile_bytes(const MarlinShape& shape) noexcept {
-    return 4 * int64_t{layout::marlin_tile_words(shape.bits)};
 }
 
 cuda::Matrix describe(const MarlinShape& shape) noexcept {
@@ -32,22 +27,9 @@ cuda::Matrix describe(const MarlinShape& shape) noexcept {
     matrix.scale_type = shape.scale_type;
     matrix.scale_order = shape.scale_order();
     matrix.expert_stride_bytes = 4 * shape.weight_words();
-    matrix.tile_row_stride_bytes = tile_bytes(shape);
-    matrix.tile_stride_bytes = shape.inputs / 16 * tile_bytes(shape);
+    matrix.tile_row_stride_bytes = marlin_tile_bytes(shape);
+    matrix.tile_stride_bytes = shape.inputs / 16 * marlin_tile_bytes(shape);
     return matrix;
-}
-
-// Tiles from [K/16][N/64], as the repacker writes them, to [N/64][K/16].
-void turn_tiles(const MarlinShape& shape, const uint8_t* source, uint8_t* out) noexcept {
-    const int64_t rows = shape.inputs / 16;
-    const int64_t columns = shape.outputs / 64;
-    const int64_t bytes = tile_bytes(shape);
-    for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t column = 0; column < columns; ++column) {
-            std::memcpy(out + (column * rows + row) * bytes,
-                        source + (row * columns + column) * bytes, static_cast<size_t>(bytes));
-        }
-    }
 }
 
 Result<Buffer> zeroed(const std::shared_ptr<const Allocator>& allocator, int64_t size_bytes) {
@@ -74,6 +56,7 @@ cuda::Layer describe_cuda_layer(const BundleSpec& spec, const CudaBundlePlan& pl
     described.limit = layer.limit;
     described.w13 = describe(plan.w13.shape);
     described.w2 = describe(plan.w2.shape);
+    described.ordered_inputs = plan.ordered_inputs;
     return described;
 }
 
@@ -87,6 +70,7 @@ Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Conte
     store->spec_ = spec;
     store->shard_ = shard;
     store->plan_ = plan_cuda_bundle(spec, shard);
+    store->has_order_.resize(static_cast<size_t>(shard.slot_count));
     const uint64_t bytes = store->plan_.total_bytes;
     TRY(store->lease_, Budget::take(context->budget, bytes, "expert weights"));
     TRY(store->memory_,
@@ -101,30 +85,32 @@ Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Conte
 cuda::Matrix CudaStore::view(const CudaMatrixPlan& matrix) const noexcept {
     cuda::Matrix view = describe(matrix.shape);
     const uint8_t* base = memory_.data();
-    view.codes = base + matrix.codes;
-    view.scales = base + matrix.scales;
+    view.codes = base + matrix.codes.offset;
+    view.scales = base + matrix.scales.offset;
     if (plan_.asymmetric) {
-        view.zero_points = reinterpret_cast<const uint32_t*>(base + matrix.zero_points);
+        view.zero_points = reinterpret_cast<const uint32_t*>(base + matrix.zero_points.offset);
     }
-    if (plan_.bias) view.bias = reinterpret_cast<const float*>(base + matrix.bias);
+    if (plan_.bias) view.bias = reinterpret_cast<const float*>(base + matrix.bias.offset);
     return view;
+}
+
+uint8_t* CudaStore::slot_data(const CudaPart& part, int64_t slot) const noexcept {
+    return memory_.data() + part.offset + static_cast<uint64_t>(slot) * part.slot_bytes;
 }
 
 void CudaStore::make_view() noexcept {
     layer_ = describe_cuda_layer(spec_, plan_);
     layer_.w13 = view(plan_.w13);
     layer_.w2 = view(plan_.w2);
+    if (plan_.ordered_inputs) {
+        layer_.hidden_order =
+            reinterpret_cast<const int32_t*>(memory_.data() + plan_.hidden_order.offset);
+    }
     layer_.slot_map = reinterpret_cast<const int32_t*>(memory_.data() + plan_.slot_map);
 }
 
 Result<CudaStore::Packed> CudaStore::pack(const StoreEntry& entry, const MarlinShape& shape) const {
     const std::shared_ptr<const Allocator>& allocator = context_->allocator;
-    const int64_t inputs = spec_.layer.inputs(entry.projection);
-    const QuantConfig& config = spec_.config;
-    const int64_t max_rows =
-        strip_rows(inputs, inputs / config.group_size_for(inputs), config.bits);
-    TRY(const std::unique_ptr<Unpacker> unpacker,
-        unpack_entry(spec_, shard_, entry, max_rows, allocator));
     Packed packed;
     TRY(const Buffer rows_first, zeroed(allocator, 4 * shape.weight_words()));
     TRY(packed.codes, zeroed(allocator, 4 * shape.weight_words()));
@@ -132,12 +118,11 @@ Result<CudaStore::Packed> CudaStore::pack(const StoreEntry& entry, const MarlinS
     TRY(packed.zero_points, zeroed(allocator, 4 * shape.zero_point_words()));
     const MarlinTensors tensors = {rows_first.as<uint32_t>(), packed.scales.as<uint8_t>(),
                                    packed.zero_points.as<uint32_t>()};
-    const bool down = entry.projection == Projection::kDown;
-    const int64_t outputs = down ? spec_.layer.hidden_size : shard_.slice.size;
-    for (int64_t row = 0; row < outputs; row += max_rows) {
-        pack_marlin(shape, unpacker->strip(row, std::min(max_rows, outputs - row)), row, tensors);
+    for (int64_t row = 0; row < entry.rows; row += entry.strip_rows) {
+        pack_marlin(shape, entry.source.strip(row, std::min(entry.strip_rows, entry.rows - row)),
+                    row, tensors);
     }
-    turn_tiles(shape, rows_first.data(), packed.codes.data());
+    tiles_by_column(shape, rows_first.data(), packed.codes.data());
     return packed;
 }
 
@@ -145,31 +130,54 @@ Status CudaStore::upload(const StoreEntry& entry, const Packed& packed) const {
     const bool down = entry.projection == Projection::kDown;
     const CudaMatrixPlan& matrix = down ? plan_.w2 : plan_.w13;
     const MarlinShape& shape = matrix.shape;
-    const int64_t first = plan_.layer.first_output(entry.projection, spec_.layer.gated());
-    const auto slot = static_cast<uint64_t>(entry.slot);
+    const int64_t first =
+        plan_.layer.first_output(entry.projection, spec_.layer.gated()) + entry.first_row;
     const auto groups = static_cast<uint64_t>(shape.groups);
-    const auto part = [&](uint64_t offset, int64_t slot_bytes) {  // of this slot and projection
-        const auto bytes = static_cast<uint64_t>(slot_bytes);
+    // Where the rows begin in a part of this slot, and how far into it, were it one long row.
+    const auto place = [&](const CudaPart& part) {
         const uint64_t row_share =
-            bytes * static_cast<uint64_t>(first) / static_cast<uint64_t>(shape.outputs);
-        return std::pair{memory_.data() + offset + slot * bytes, row_share};
+            part.slot_bytes * static_cast<uint64_t>(first) / static_cast<uint64_t>(shape.outputs);
+        return std::pair{slot_data(part, entry.slot), row_share};
     };
-    const auto [codes, codes_share] = part(matrix.codes, 4 * shape.weight_words());
+    const auto [codes, codes_share] = place(matrix.codes);
     TRY(copy_to_device(codes + codes_share, packed.codes.data(), packed.codes.size_bytes()));
-    const auto [scales, scales_share] = part(matrix.scales, shape.scale_bytes());
-    TRY(copy_rows_to_device(scales + scales_share / groups,
-                            static_cast<uint64_t>(shape.scale_bytes()) / groups,
+    const auto [scales, scales_share] = place(matrix.scales);
+    TRY(copy_rows_to_device(scales + scales_share / groups, matrix.scales.slot_bytes / groups,
                             packed.scales.data(), packed.scales.size_bytes() / groups, groups));
     if (!plan_.asymmetric) return {};
-    const auto [zeros, zeros_share] = part(matrix.zero_points, 4 * shape.zero_point_words());
-    return copy_rows_to_device(
-        zeros + zeros_share / groups, static_cast<uint64_t>(4 * shape.zero_point_words()) / groups,
-        packed.zero_points.data(), packed.zero_points.size_bytes() / groups, groups);
+    const auto [zeros, zeros_share] = place(matrix.zero_points);
+    return copy_rows_to_device(zeros + zeros_share / groups, matrix.zero_points.slot_bytes / groups,
+                               packed.zero_points.data(), packed.zero_points.size_bytes() / groups,
+                               groups);
+}
+
+// Gate and up multiply the same activations: the second of them must have the first one's order.
+Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
+    if (!plan_.ordered_inputs || entry.projection == Projection::kDown) return {};
+    if (entry.first_row != 0) return {};
+    const std::span<const int32_t> moved = entry.source.strip(0, 1).order;
+    std::vector<int32_t> order(moved.begin(), moved.end());
+    for (auto k = static_cast<int64_t>(order.size()); k < spec_.layer.hidden_size; ++k) {
+        order.push_back(static_cast<int32_t>(k));
+    }
+    uint8_t* kept = slot_data(plan_.hidden_order, entry.slot);
+    uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    if (known != 0) {
+        std::vector<int32_t> first(order.size());
+        TRY(copy_to_host(first.data(), kept, first.size() * sizeof(int32_t)));
+        return check_same_order(first, order);
+    }
+    order.resize(static_cast<size_t>(plan_.layer.w13.inputs), -1);
+    TRY(copy_to_device(kept, order.data(), order.size() * sizeof(int32_t)));
+    known = 1;
+    return {};
 }
 
 Status CudaStore::put(const StoreEntry& entry) {
     MarlinShape shape = plan_.layer.shape(entry.projection);
-    if (entry.projection != Projection::kDown) shape.outputs = plan_.layer.padded_intermediate;
+    shape.outputs = round_up(entry.rows, int64_t{layout::kMarlinBlock});
+    TRY(keep_hidden_order(entry));
     TRY(const Packed packed, pack(entry, shape));
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return upload(entry, packed);
@@ -190,15 +198,32 @@ Status CudaStore::put_bias(int64_t slot, Projection projection, std::span<const 
             bias[moved ? static_cast<size_t>(channels[place]) : place];
     }
     const int64_t first = plan_.layer.first_output(projection, spec_.layer.gated());
-    uint8_t* to = memory_.data() + matrix.bias +
-                  static_cast<uint64_t>(4 * (slot * matrix.shape.outputs + first));
+    uint8_t* to = slot_data(matrix.bias, slot) + static_cast<uint64_t>(4 * first);
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return copy_to_device(to, own.data(), own.size() * sizeof(float));
 }
 
-Status CudaStore::clear(int64_t /*slot*/) {
+Status CudaStore::clear(int64_t slot) {
+    has_order_[static_cast<size_t>(slot)] = 0;
     TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
     return wait_for_device();
+}
+
+Status CudaStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    for (const CudaPart& part : plan_.parts()) {
+        TRY(copy_to_host(out.data() + part.offset_in_slot, slot_data(part, slot), part.slot_bytes));
+    }
+    return {};
+}
+
+Status CudaStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
+    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    for (const CudaPart& part : plan_.parts()) {
+        TRY(copy_to_device(slot_data(part, slot), bytes.data() + part.offset_in_slot,
+                           part.slot_bytes));
+    }
+    return {};
 }
 
 Status CudaStore::publish(std::span<const int32_t> slots) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "bundle/cuda_plan.h"
 #include "bundle/spec.h"
@@ -25,9 +26,18 @@ class CudaStore final : public Store {
     Status put(const StoreEntry& entry) override;
     Status put_bias(int64_t slot, Projection projection, std::span<const float> bias,
                     std::span<const int32_t> channels) override;
-    // Waits for runs that were enqueued before; what the slot holds is overwritten whole.
+    // Waits for runs that were enqueued before; what the slot holds is overwritten, and padding
+    // stays zero.
     Status clear(int64_t slot) override;
     Status publish(std::span<const int32_t> slots) override;
+    [[nodiscard]] SavedLayout saved_layout() const noexcept override {
+        return SavedLayout::kCudaTiles;
+    }
+    Status read_slot(int64_t slot, std::span<uint8_t> out) const override;
+    Status write_slot(int64_t slot, std::span<const uint8_t> bytes) override;
+    [[nodiscard]] std::span<uint8_t> slot_bytes(int64_t /*slot*/) const noexcept override {
+        return {};
+    }
     [[nodiscard]] uint64_t resident_bytes() const noexcept override { return plan_.total_bytes; }
 
     // What the kernels see.
@@ -37,15 +47,19 @@ class CudaStore final : public Store {
     CudaStore() = default;
     [[nodiscard]] cuda::Matrix view(const CudaMatrixPlan& matrix) const noexcept;
     void make_view() noexcept;
-    // One projection in Marlin order, in host memory.
+    // A slot's share of a part, in device memory.
+    [[nodiscard]] uint8_t* slot_data(const CudaPart& part, int64_t slot) const noexcept;
+    // A band in Marlin order, in host memory.
     struct Packed;
     Result<Packed> pack(const StoreEntry& entry, const MarlinShape& shape) const;
+    Status keep_hidden_order(const StoreEntry& entry);
     Status upload(const StoreEntry& entry, const Packed& packed) const;
 
     std::shared_ptr<const Context> context_;
     BundleSpec spec_;
     Shard shard_;
     CudaBundlePlan plan_;
+    std::vector<uint8_t> has_order_;  // [slots]
     Budget::Lease lease_;
     DeviceBuffer memory_;
     cuda::Layer layer_;

@@ -1,78 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loading experts from a checkpoint: several side by side, each projection read whole, checked,
-// and repacked in strips. Scratch in all stays within kMaxScratchBytes unless a single projection
-// is larger.
+// Loading experts from a checkpoint: several side by side, each projection read in bands, checked,
+// and repacked in strips, so that scratch in all stays within what ScratchPlan says.
 #include <algorithm>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/guard.h"
 #include "bundle/bundle.h"
+#include "bundle/put_projection.h"
 #include "bundle/read_projection.h"
 
 namespace mmoe {
 namespace {
 
-constexpr uint64_t kMaxScratchBytes = uint64_t{64} << 20;
-
-// Raw tensors of one projection, with room for a strip of canonical form beside them. Rows that
-// follow the down projection's activation order are kept once more.
-uint64_t projection_scratch_bytes(const BundleSpec& spec, Projection projection) noexcept {
-    const int64_t outputs = spec.layer.outputs(projection);
-    const int64_t inputs = spec.layer.inputs(projection);
-    const int64_t groups = inputs / spec.config.group_size_for(inputs);
-    const auto weights =
-        static_cast<uint64_t>(ceil_div(inputs * spec.config.bits, int64_t{32}) * 4 * outputs);
-    const auto scales = static_cast<uint64_t>(outputs * groups * 5);
-    const uint64_t copies = spec.config.order == Order::kGroup ? 2 : 1;
-    return copies * (weights + scales) + (uint64_t{1} << 20);
-}
-
-uint64_t scratch_of_one_loader(const BundleSpec& spec) noexcept {
-    return std::max(projection_scratch_bytes(spec, Projection::kUp),
-                    projection_scratch_bytes(spec, Projection::kDown));
-}
-
-uint32_t loader_count(const Context& context, const BundleSpec& spec) noexcept {
-    const uint64_t fitting = std::max<uint64_t>(1, kMaxScratchBytes / scratch_of_one_loader(spec));
-    return static_cast<uint32_t>(std::min<uint64_t>(fitting, context.parallel->thread_count()));
+// In a file, a wrong shape or type is bad data and no mistake of the caller's.
+Status as_file_fault(Status status) noexcept {
+    const bool form = status.code() == Code::kShape || status.code() == Code::kDtype;
+    return form ? std::move(status).as(Code::kBadData) : std::move(status);
 }
 
 }  // namespace
 
-uint64_t load_scratch_bytes(const Context& context, const BundleSpec& spec) noexcept {
-    return loader_count(context, spec) * scratch_of_one_loader(spec);
-}
+// Counts projections with scales below zero, and remembers the first in the order of the file.
+class Bundle::NegativeScales {
+  public:
+    void add(int64_t expert, Projection projection, const ScalePlace& place) {
+        const std::lock_guard lock(mutex_);
+        ++count_;
+        const Found found{expert, projection, place};
+        if (count_ == 1 || found.key() < first_.key()) first_ = found;
+    }
+    void report(const Log& log, uint32_t model_layer) const {
+        if (count_ == 0) return;
+        log.line(LogLevel::kWarning,
+                 "layer %u expert %lld %s: scale of output %lld, group %lld is negative, the first "
+                 "of %zu projections with such scales; 8-bit activations could not use them",
+                 model_layer, static_cast<long long>(first_.expert),
+                 projection_name(first_.projection), static_cast<long long>(first_.place.output),
+                 static_cast<long long>(first_.place.group), count_);
+    }
 
-Status Bundle::load_projection(const Checkpoint& checkpoint, const LayerEntry& entry,
-                               int64_t expert, Projection projection, int64_t slot,
-                               std::span<const int32_t> channels) {
-    TRY(const LoadedTensors loaded,
-        read_projection(checkpoint, entry, expert, projection, context_->allocator));
-    TRY(form_.check(projection, loaded.tensors));
-    TRY(store_->put({slot, projection, loaded.tensors.projection(projection), channels}));
+  private:
+    struct Found {
+        int64_t expert;
+        Projection projection;
+        ScalePlace place;
+        [[nodiscard]] std::pair<int64_t, Projection> key() const { return {expert, projection}; }
+    };
+    std::mutex mutex_;
+    size_t count_ = 0;
+    Found first_{};
+};
+
+Status Bundle::load_projection(const LoadFrom& from, int64_t expert, Projection projection,
+                               int64_t slot, std::span<const int32_t> channels) {
+    TRY(FileProjection file,
+        FileProjection::open(from.checkpoint, from.entry, expert, projection,
+                             from.scratch.strip_rows(projection), context_->allocator));
+    if (context_->log.wants(LogLevel::kWarning)) file.watch_negative_scales();
+    TRY(put_projection(*store_, {spec_, shard_, slot, projection, channels}, file, from.scratch,
+                       context_->allocator));
+    if (file.negative_scale()) {
+        from.negative_scales.add(expert, projection, *file.negative_scale());
+    }
     if (!spec_.layer.bias) return {};
-    TRY(const std::vector<float> bias, read_bias(loaded.tensors.at(projection, Role::kBias)));
+    TRY(const std::vector<float> bias, file.read_bias());
     return store_->put_bias(slot, projection, bias, channels);
 }
 
-Status Bundle::load_expert(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
-                           int64_t slot) {
+Status Bundle::load_expert(const LoadFrom& from, int64_t expert, int64_t slot) {
     std::vector<int32_t> channels;
+    const auto step = [&](Projection projection, const auto& work) {
+        return as_file_fault(guarded(work))
+            .within("layer %u expert %lld %s", from.entry.model_layer,
+                    static_cast<long long>(expert), projection_name(projection));
+    };
+    if (spec_.config.order == Order::kGroup) {
+        TRY(step(Projection::kDown, [&]() -> Status {
+            TRY(channels, read_channels(from.checkpoint, from.entry, expert, context_->allocator));
+            return {};
+        }));
+    }
     for (const Projection projection : kProjections) {
         if (!form_.has(projection)) continue;
-        Status status = guarded([&]() -> Status {
-            if (spec_.config.order == Order::kGroup && channels.empty()) {
-                TRY(channels, read_channels(checkpoint, entry, expert, form_, context_->allocator));
-            }
-            return load_projection(checkpoint, entry, expert, projection, slot, channels);
-        });
-        // In a file, a wrong shape or type is bad data and no mistake of the caller's.
-        if (status.code() == Code::kShape || status.code() == Code::kDtype) {
-            status = std::move(status).as(Code::kBadData);
-        }
-        TRY(std::move(status).within("layer %u expert %lld %s", entry.model_layer,
-                                     static_cast<long long>(expert), projection_name(projection)));
+        TRY(step(projection,
+                 [&] { return load_projection(from, expert, projection, slot, channels); }));
     }
+    return {};
+}
+
+Status Bundle::put(int64_t expert, const Checkpoint& checkpoint, const LayerEntry& entry) {
+    if (!entry.problem.ok()) return entry.problem;
+    QuantConfig config = entry.config;
+    if (!config.scale_type) config.scale_type = layout::ScaleType::kBf16;
+    if (!(entry.layer == spec_.layer) || !(config == spec_.config)) {
+        return Status::error(Code::kInvalidArgument,
+                             "layer: its shape or quantisation is not the bundle's");
+    }
+    const ScratchPlan scratch(spec_, context_->kind, 1, 1);
+    NegativeScales negative_scales;
+    TRY(replace(expert, [&](int64_t slot) {
+        return load_expert({checkpoint, entry, scratch, negative_scales}, expert, slot);
+    }));
+    negative_scales.report(context_->log, entry.model_layer);
     return {};
 }
 
@@ -94,17 +125,21 @@ Result<std::shared_ptr<Bundle>> Bundle::load(std::shared_ptr<const Context> cont
     const auto stopped = [] { return Status::error(Code::kCancelled, "loading was cancelled"); };
     if (cancelled(0)) return stopped();
 
-    const uint32_t at_a_time = loader_count(*bundle->context_, bundle->spec_);
+    const ScratchPlan scratch(bundle->spec_, bundle->context_->kind,
+                              bundle->context_->parallel->thread_count(), shard.slot_count);
+    NegativeScales negative_scales;
+    const LoadFrom from{checkpoint, entry, scratch, negative_scales};
+    const uint32_t at_a_time = scratch.loader_count();
     std::vector<Status> statuses(at_a_time);
     for (int64_t first = 0; first < count; first += at_a_time) {
         const auto batch = static_cast<uint32_t>(std::min<int64_t>(at_a_time, count - first));
         bundle->context_->parallel->run(batch, [&](uint32_t i) {
-            statuses[i] =
-                bundle->load_expert(checkpoint, entry, shard.first_expert + first + i, first + i);
+            statuses[i] = bundle->load_expert(from, shard.first_expert + first + i, first + i);
         });
         for (uint32_t i = 0; i < batch; ++i) TRY(std::move(statuses[i]));
         if (cancelled(first + batch)) return stopped();
     }
+    negative_scales.report(bundle->context_->log, entry.model_layer);
     bundle->sealed_.store(true, std::memory_order_release);
     return bundle;
 }

@@ -30,7 +30,7 @@ Result<std::shared_ptr<LoadJob>> LoadJob::start(std::shared_ptr<const Context> c
         self->finished_.store(true, std::memory_order_release);
     };
     try {
-        job->thread_ = std::thread(work);
+        job->thread_ = Thread(work);
     } catch (const std::system_error& refused) {
         return Status::error(Code::kOutOfMemory, "cannot start a loading thread: %s",
                              refused.what());
@@ -51,6 +51,9 @@ LoadJob::Snapshot LoadJob::poll() const noexcept {
 Result<std::shared_ptr<Bundle>> LoadJob::wait() {
     const std::lock_guard lock(wait_mutex_);
     if (thread_.joinable()) thread_.join();
+    if (!finished_.load(std::memory_order_acquire)) {
+        return Status::error(Code::kState, "load: its thread stayed in the process that forked");
+    }
     if (!status_.ok()) return status_;
     if (std::exchange(given_, true)) {
         return Status::error(Code::kState, "load: its bundle was given already");

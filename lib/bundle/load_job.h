@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <thread>
 
+#include "base/thread.h"
 #include "bundle/bundle.h"
 
 namespace mmoe {
@@ -42,7 +42,7 @@ class LoadJob {
     std::shared_ptr<Bundle> bundle_;  // written by the thread, read after it was joined
     Status status_;
     bool given_ = false;
-    std::thread thread_;
+    Thread thread_;
 };
 
 }  // namespace mmoe

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
+#include "bundle/scratch_plan.h"
+#include "repack/slice.h"
+
 namespace mmoe {
 namespace {
 
@@ -40,72 +44,154 @@ void dequantize_strip(const Canonical& strip, float* weights) noexcept {
     }
 }
 
-// Reads one tensor; false if the checkpoint has none.
-Result<bool> read_role(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
-                       Projection projection, Role role,
-                       const std::shared_ptr<const Allocator>& allocator, LoadedTensors& loaded) {
-    TRY(const ExpertTensor tensor, checkpoint.expert_tensor(entry, expert, projection, role));
-    if (tensor.entry == nullptr) return false;
-    Buffer& buffer = loaded.data[ExpertTensors::index(projection, role)];
-    TRY(buffer, Buffer::create(allocator, tensor.byte_count, "load scratch"));
-    TRY(checkpoint.read(tensor, buffer.as<uint8_t>()));
-    TensorView& view = loaded.tensors.at(projection, role);
+size_t role_index(Role role) noexcept {
+    return static_cast<size_t>(role) - 1;
+}
+
+// As the file has it, without data.
+TensorView header_of(const ExpertTensor& tensor) noexcept {
+    TensorView view;
     view.dtype = tensor.entry->dtype;
     view.rank = tensor.rank;
     std::copy(std::begin(tensor.shape), std::end(tensor.shape), view.shape);
-    view.data = buffer.data();
-    return true;
+    return view;
 }
 
-}  // namespace
+// A part of one tensor in memory of its own.
+struct LoadedTensor {
+    Buffer data;
+    TensorView view;
+};
 
-Result<LoadedTensors> read_projection(const Checkpoint& checkpoint, const LayerEntry& entry,
-                                      int64_t expert, Projection projection,
-                                      const std::shared_ptr<const Allocator>& allocator) {
-    const ExpertForm form(entry.config, entry.layer);
-    LoadedTensors loaded;
-    for (const Role role : kRoles) {
-        if (form.expected(projection, role).rank == 0) continue;
-        TRY(const bool found,
-            read_role(checkpoint, entry, expert, projection, role, allocator, loaded));
-        if (found || !form.required(projection, role)) continue;
-        return Status::error(Code::kMissingTensor, "%s is not in the checkpoint", role_name(role));
-    }
+Result<LoadedTensor> read_part(const Checkpoint& checkpoint, const ExpertTensor& tensor,
+                               const TensorPart& part,
+                               const std::shared_ptr<const Allocator>& allocator) {
+    LoadedTensor loaded;
+    const uint64_t bytes =
+        static_cast<uint64_t>(part.elements()) * dtype_bytes(tensor.entry->dtype);
+    TRY(loaded.data, Buffer::create(allocator, bytes, "load scratch"));
+    TRY(checkpoint.read(tensor, part, loaded.data.as<uint8_t>()));
+    loaded.view = header_of(tensor);
+    std::copy_n(part.count, loaded.view.rank, loaded.view.shape);
+    loaded.view.data = loaded.data.data();
     return loaded;
 }
 
-Result<std::vector<int32_t>> read_channels(const Checkpoint& checkpoint, const LayerEntry& entry,
-                                           int64_t expert, const ExpertForm& form,
-                                           const std::shared_ptr<const Allocator>& allocator) {
-    LoadedTensors loaded;
-    TRY(read_role(checkpoint, entry, expert, Projection::kDown, Role::kGroupIndex, allocator,
-                  loaded));
-    const TensorView& group_index = loaded.tensors.at(Projection::kDown, Role::kGroupIndex);
-    if (!group_index.absent()) {
-        TRY(form.check(Projection::kDown, Role::kGroupIndex, group_index)
-                .within("%s", projection_name(Projection::kDown)));
-        TRY(check_group_order(entry.config, entry.layer.intermediate_size, group_index));
+// Keeps the tensors that its strips point into.
+class LoadedUnpacker final : public Unpacker {
+  public:
+    LoadedUnpacker(std::vector<LoadedTensor> tensors, std::unique_ptr<Unpacker> unpacker)
+        : tensors_(std::move(tensors)), unpacker_(std::move(unpacker)) {}
+    Canonical strip(int64_t first_row, int64_t rows) override {
+        return unpacker_->strip(first_row, rows);
     }
-    return form.channels(group_index);
+
+  private:
+    std::vector<LoadedTensor> tensors_;
+    std::unique_ptr<Unpacker> unpacker_;
+};
+
+}  // namespace
+
+Result<FileProjection> FileProjection::open(const Checkpoint& checkpoint, const LayerEntry& entry,
+                                            int64_t expert, Projection projection, int64_t max_rows,
+                                            std::shared_ptr<const Allocator> allocator) {
+    const ExpertForm form(entry.config, entry.layer);
+    FileProjection file(checkpoint, entry, projection, max_rows, std::move(allocator));
+    for (const Role role : kRoles) {
+        if (form.expected(projection, role).rank == 0) continue;
+        TRY(const bool found, file.find(expert, role));
+        if (found || !form.required(projection, role)) continue;
+        return Status::error(Code::kMissingTensor, "%s is not in the checkpoint", role_name(role));
+    }
+    return file;
+}
+
+Result<bool> FileProjection::find(int64_t expert, Role role) {
+    TRY(const ExpertTensor tensor, checkpoint_->expert_tensor(*entry_, expert, projection_, role));
+    if (tensor.entry == nullptr) return false;
+    const Layer& layer = entry_->layer;
+    TRY(check_form(entry_->config, layer.outputs(projection_), layer.inputs(projection_), role,
+                   header_of(tensor)));
+    files_[role_index(role)] = tensor;
+    return true;
+}
+
+Result<std::unique_ptr<Unpacker>> FileProjection::outputs(int64_t first, int64_t rows) {
+    const QuantConfig& config = entry_->config;
+    const int64_t inputs = entry_->layer.inputs(projection_);
+    const int64_t begin = first / kOutputUnit * kOutputUnit;
+    const int64_t end =
+        std::min(round_up(first + rows, kOutputUnit), entry_->layer.outputs(projection_));
+    std::vector<LoadedTensor> loaded;
+    ProjectionTensors tensors;
+    tensors.first_output = begin;
+    const struct {
+        Role role;
+        TensorView* view;
+    } parts[] = {{Role::kWeight, &tensors.weight},
+                 {Role::kScale, &tensors.scale},
+                 {Role::kZeroPoint, &tensors.zero_point},
+                 {Role::kGroupIndex, &tensors.group_index}};
+    for (const auto& [role, view] : parts) {
+        const ExpertTensor& file = files_[role_index(role)];
+        if (file.entry == nullptr) continue;
+        const TensorPart part = part_of_outputs(config, inputs, role, begin, end - begin);
+        TRY(LoadedTensor tensor, read_part(*checkpoint_, file, part, allocator_));
+        *view = tensor.view;
+        loaded.push_back(std::move(tensor));
+    }
+    TRY(check_projection(config, end - begin, inputs, tensors));
+    if (watches_ && !negative_scale_) negative_scale_ = find_negative_scale(config, tensors);
+    TRY(std::unique_ptr<Unpacker> unpacker,
+        Unpacker::create(config, end - begin, inputs, tensors, std::min(max_rows_, end - begin),
+                         allocator_));
+    unpacker = std::make_unique<LoadedUnpacker>(std::move(loaded), std::move(unpacker));
+    return first == begin ? std::move(unpacker) : slice_outputs(std::move(unpacker), first - begin);
+}
+
+Result<std::vector<float>> FileProjection::read_bias() const {
+    const ExpertTensor& file = files_[role_index(Role::kBias)];
+    if (file.entry == nullptr) return std::vector<float>();
+    const TensorPart whole{.count = {file.shape[0], 1}};
+    TRY(const LoadedTensor bias, read_part(*checkpoint_, file, whole, allocator_));
+    return mmoe::read_bias(bias.view);
+}
+
+Result<std::vector<int32_t>> read_channels(const Checkpoint& checkpoint, const LayerEntry& entry,
+                                           int64_t expert,
+                                           const std::shared_ptr<const Allocator>& allocator) {
+    TRY(const ExpertTensor file,
+        checkpoint.expert_tensor(entry, expert, Projection::kDown, Role::kGroupIndex));
+    if (file.entry == nullptr) return std::vector<int32_t>();
+    const int64_t inputs = entry.layer.intermediate_size;
+    TRY(check_form(entry.config, entry.layer.hidden_size, inputs, Role::kGroupIndex,
+                   header_of(file)));
+    const TensorPart whole{.count = {inputs, 1}};
+    TRY(const LoadedTensor group_index, read_part(checkpoint, file, whole, allocator));
+    TRY(check_group_order(entry.config, inputs, group_index.view));
+    return ExpertForm(entry.config, entry.layer).channels(group_index.view);
 }
 
 Status dequantize(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t expert,
                   Projection projection, std::span<float> weights,
                   const std::shared_ptr<const Allocator>& allocator) {
     TRY(check_dequantize(entry, expert, projection, weights.size()));
-    TRY(const LoadedTensors loaded,
-        read_projection(checkpoint, entry, expert, projection, allocator));
+    const BundleSpec spec{entry.config, entry.layer, {}, 0};
+    const ScratchPlan scratch(spec, DeviceKind::kCpu, 1, 1);
     const int64_t outputs = entry.layer.outputs(projection);
     const int64_t inputs = entry.layer.inputs(projection);
-    const ProjectionTensors tensors = loaded.tensors.projection(projection);
-    TRY(check_projection(entry.config, outputs, inputs, tensors));
-    constexpr int64_t kRows = 64;
-    TRY(const std::unique_ptr<Unpacker> unpacker,
-        Unpacker::create(entry.config, outputs, inputs, tensors, std::min(kRows, outputs),
-                         allocator));
-    for (int64_t row = 0; row < outputs; row += kRows) {
-        dequantize_strip(unpacker->strip(row, std::min(kRows, outputs - row)),
-                         weights.data() + row * inputs);
+    const int64_t band_rows = scratch.band_rows(projection);
+    const int64_t strip_rows = scratch.strip_rows(projection);
+    TRY(FileProjection file,
+        FileProjection::open(checkpoint, entry, expert, projection, strip_rows, allocator));
+    for (int64_t first = 0; first < outputs; first += band_rows) {
+        const int64_t rows = std::min(band_rows, outputs - first);
+        TRY(const std::unique_ptr<Unpacker> band, file.outputs(first, rows));
+        for (int64_t row = 0; row < rows; row += strip_rows) {
+            dequantize_strip(band->strip(row, std::min(strip_rows, rows - row)),
+                             weights.data() + (first + row) * inputs);
+        }
     }
     return {};
 }

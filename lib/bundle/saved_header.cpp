@@ -27,12 +27,12 @@ Status check_ranges(const SavedHeader& header) {
 
 }  // namespace
 
-SavedHeader describe_spec(const BundleSpec& spec) noexcept {
+SavedHeader describe_spec(const BundleSpec& spec, SavedLayout layout) noexcept {
     const auto& [config, layer, split, slot_count] = spec;
     SavedHeader header = {};
     std::memcpy(header.magic, kSavedMagic, sizeof header.magic);
     header.version = kSavedVersion;
-    header.layout = kSavedCpuRecords;
+    header.layout = static_cast<uint32_t>(layout);
     header.format = static_cast<int32_t>(config.format);
     header.bits = config.bits;
     header.group_size = config.group_size.value_or(-1);
@@ -71,6 +71,10 @@ Result<BundleSpec> read_spec(const SavedHeader& header) {
     }
     if (Status status = validate(spec.config); !status.ok()) {
         return std::move(status).as(Code::kBadData).within("saved bundle");
+    }
+    if (header.layer_experts > kMaxSavedExperts) {
+        return Status::error(Code::kLimit, "saved bundle: expected at most %u experts, got %u",
+                             kMaxSavedExperts, header.layer_experts);
     }
     spec.layer.expert_count = header.layer_experts;
     spec.layer.hidden_size = header.hidden_size;

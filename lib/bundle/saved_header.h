@@ -4,11 +4,10 @@
 //   SavedHeader            fixed size, little end first
 //   checksums              u64 [expert_count], XXH3-64 of each expert's bytes
 //   zeros                  up to payload_offset, a multiple of 4096
-//   experts                expert_count times expert_bytes, as they lie in memory
+//   experts                expert_count times expert_bytes, in the layout that the header names
 //
-// `header_checksum` is XXH3-64 of everything before payload_offset with itself as 0. A layout id
-// names one exact arrangement of bytes: a change of layout/cpu_record.h or bundle/cpu_plan.h
-// takes a new id, and files of the old one are refused with a sentence.
+// `header_checksum` is XXH3-64 of everything before payload_offset with itself as 0. Files of a
+// layout that is no longer written are refused with a sentence.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +15,20 @@
 
 #include "base/status.h"
 #include "bundle/spec.h"
+#include "bundle/store.h"
 
 namespace mmoe {
 
 inline constexpr char kSavedMagic[8] = {'M', 'M', 'O', 'E', 'B', 'N', 'D', 'L'};
 inline constexpr uint32_t kSavedVersion = 1;
-inline constexpr uint32_t kSavedCpuRecords = 1;  // layout id
 inline constexpr uint64_t kSavedAlignmentBytes = 4096;
+// Of the whole layer: a rank's file need not hold them, but its bundle has a table of them.
+inline constexpr uint32_t kMaxSavedExperts = 1U << 20;
 
 struct SavedHeader {
     char magic[8];
     uint32_t version;
-    uint32_t layout;
+    uint32_t layout;  // SavedLayout
     uint64_t header_checksum;
     uint64_t payload_offset;
     uint64_t expert_bytes;
@@ -60,7 +61,7 @@ struct SavedHeader {
 static_assert(sizeof(SavedHeader) == 128 && std::is_trivially_copyable_v<SavedHeader>);
 
 // Everything but checksums, offset and sizes.
-[[nodiscard]] SavedHeader describe_spec(const BundleSpec& spec) noexcept;
+[[nodiscard]] SavedHeader describe_spec(const BundleSpec& spec, SavedLayout layout) noexcept;
 // Refuses values that no version wrote.
 Result<BundleSpec> read_spec(const SavedHeader& header);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bundle/support.h"
 
+#include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <optional>
 
 #include "base/checked.h"
+#include "bundle/cpu_plan.h"
+#include "bundle/cuda_plan.h"
 #include "device/cuda_memory.h"
 #include "unpack/unpack.h"
 
@@ -61,13 +63,20 @@ Answer check_shape(const Question& q) {
     return Refusal{"expert_count x hidden_size x intermediate_size exceeds 2^55", ""};
 }
 
-// The largest group size not above `wanted` that divides every axis.
-int64_t nearest_group_size(const Layer& layer, int64_t wanted) {
-    const int64_t common = std::gcd(layer.hidden_size, layer.intermediate_size);
-    for (int64_t size = std::min(wanted, common); size > 1; --size) {
-        if (common % size == 0) return size;
+// Quantisers write groups of 16 to 128, in powers of two.
+constexpr int64_t kUsualGroupSizes[] = {128, 64, 32, 16};
+
+// The largest usual group size below `wanted` that `serves`; 0: none.
+template <class Serves>
+int64_t smaller_group_size(int64_t wanted, const Serves& serves) {
+    for (const int64_t size : kUsualGroupSizes) {
+        if (size < wanted && serves(size)) return size;
     }
-    return 1;
+    return 0;
+}
+
+bool divides_layer(const Layer& layer, int64_t size) {
+    return size >= 1 && layer.hidden_size % size == 0 && layer.intermediate_size % size == 0;
 }
 
 Answer check_group_size(const Question& q) {
@@ -80,15 +89,26 @@ Answer check_group_size(const Question& q) {
                 {"intermediate_size", q.layer.intermediate_size}};
     for (const auto& axis : axes) {
         if (size >= 1 && axis.value % size == 0) continue;
+        const int64_t smaller =
+            smaller_group_size(size, [&](int64_t other) { return divides_layer(q.layer, other); });
+        const std::string groups =
+            smaller != 0 ? "with group size " + number(smaller) : "with one scale a channel";
         return Refusal{"group size " + number(size) + " does not divide " + axis.name + " " +
                            number(axis.value),
-                       "quantise with group size " + number(nearest_group_size(q.layer, size)) +
-                           " or one scale a channel"};
+                       "quantise " + groups};
     }
     return {};
 }
 
-// Formats without padding need whole words.
+// The smallest dimension from `size` on that the format can hold as outputs and as inputs.
+int64_t padded_for_format(const QuantConfig& config, int64_t size) {
+    const int64_t step = config.group_size.value_or(1);  // `size` is a multiple already
+    while (!check_dimensions(config, size, size).ok()) size += step;
+    return size;
+}
+
+// Formats without padding need whole words. Both dimensions are outputs of one projection and
+// inputs of another.
 Answer check_format(const Question& q) {
     if (check_bits(q) || check_shape(q) || check_group_size(q)) return {};
     const Layer& layer = q.layer;
@@ -96,8 +116,13 @@ Answer check_format(const Question& q) {
         const Status status =
             check_dimensions(q.config, layer.outputs(projection), layer.inputs(projection));
         if (status.ok()) continue;
+        const int64_t hidden = padded_for_format(q.config, layer.hidden_size);
+        const bool pads_hidden = hidden != layer.hidden_size;
         return Refusal{std::string(projection_name(projection)) + " " + status.message(),
-                       "pad the checkpoint to a multiple of " + number(32 / q.config.bits)};
+                       pads_hidden
+                           ? "pad hidden_size to " + number(hidden)
+                           : "pad intermediate_size to " +
+                                 number(padded_for_format(q.config, layer.intermediate_size))};
     }
     return {};
 }
@@ -111,19 +136,37 @@ Answer check_activation(const Question& q) {
     return {};
 }
 
+// Whether the layer could be quantised and split so.
+bool serves_split(const Question& q, int64_t group_size) {
+    QuantConfig config = q.config;
+    config.group_size = static_cast<int32_t>(group_size);
+    const int64_t ranks = q.split.tensor_ranks;
+    return divides_layer(q.layer, group_size) &&
+           most_ranks(config, q.layer.intermediate_size, ranks) == ranks;
+}
+
+std::string split_remedy(const Question& q) {
+    const Split& split = q.split;
+    if (split.expert_ranks > q.layer.expert_count) {
+        return "use at most " + number(q.layer.expert_count) + " expert ranks";
+    }
+    if (split.tensor_rank >= split.tensor_ranks || split.expert_rank >= split.expert_ranks) {
+        return "count ranks from 0";
+    }
+    std::string remedy =
+        "use " + number(most_ranks(q.config, q.layer.intermediate_size, split.tensor_ranks)) +
+        " tensor ranks";
+    const int64_t smaller = smaller_group_size(q.config.group_size_for(0),
+                                               [&](int64_t size) { return serves_split(q, size); });
+    if (smaller != 0) remedy += ", quantise with group size " + number(smaller);
+    return remedy + ", or split over experts";
+}
+
 Answer check_split(const Question& q) {
     if (check_shape(q) || check_group_size(q)) return {};
     const Result<Shard> shard = plan_shard(q.spec);
     if (shard.ok()) return {};
-    const Split& split = q.split;
-    std::string remedy;
-    if (split.expert_ranks > q.layer.expert_count) {
-        remedy = "use at most " + number(q.layer.expert_count) + " expert ranks";
-    } else if (split.tensor_rank < split.tensor_ranks && split.expert_rank < split.expert_ranks) {
-        const int64_t ranks = most_ranks(q.config, q.layer.intermediate_size, split.tensor_ranks);
-        remedy = "use " + number(ranks) + " tensor ranks, or split over experts";
-    }
-    return Refusal{shard.status().message(), remedy};
+    return Refusal{shard.status().message(), split_remedy(q)};
 }
 
 Answer check_device(const Question& q) {
@@ -132,18 +175,16 @@ Answer check_device(const Question& q) {
     return {};
 }
 
-// CUDA kernels take 16 inputs at a step, and one order of hidden states for all experts.
+// CUDA kernels take 16 inputs at a step.
 Answer check_cuda_groups(const Question& q) {
     if (q.device != DeviceKind::kCuda || !q.config.group_size || check_group_size(q)) return {};
-    Result<Shard> shard = plan_shard(q.spec);
-    const int64_t down_group = shard.ok() ? shard.value().slice.down_group_size : 0;
-    if (*q.config.group_size % 16 == 0 && down_group % 16 == 0) return {};
-    return Refusal{"CUDA: the group size must be a multiple of 16", "use the CPU"};
-}
-
-Answer check_cuda_order(const Question& q) {
-    if (q.device != DeviceKind::kCuda || q.config.order != Order::kGroup) return {};
-    return Refusal{"CUDA: no kernel for activation order", "use the CPU"};
+    constexpr int64_t kStep = 16;
+    const Result<Shard> shard = plan_shard(q.spec);
+    int64_t size = *q.config.group_size;
+    if (size % kStep == 0 && shard.ok()) size = shard.value().slice.down_group_size;
+    if (size % kStep == 0) return {};
+    return Refusal{"CUDA: group size: expected a multiple of 16, got " + number(size),
+                   "use the CPU"};
 }
 
 // Every reason, in the order in which sentences name them.
@@ -151,17 +192,32 @@ constexpr struct {
     Reason reason;
     Answer (*check)(const Question&);
 } kChecks[] = {
-    {kReasonDevice, check_device},    {kReasonBits, check_bits},
-    {kReasonShape, check_shape},      {kReasonGroupSize, check_group_size},
-    {kReasonFormat, check_format},    {kReasonActivation, check_activation},
-    {kReasonSplit, check_split},      {kReasonGroupSize, check_cuda_groups},
-    {kReasonOrder, check_cuda_order},
+    {kReasonDevice, check_device}, {kReasonBits, check_bits},
+    {kReasonShape, check_shape},   {kReasonGroupSize, check_group_size},
+    {kReasonFormat, check_format}, {kReasonActivation, check_activation},
+    {kReasonSplit, check_split},   {kReasonGroupSize, check_cuda_groups},
 };
 
+// A remedy may serve two reasons.
 void append(std::string& text, const std::string& clause) {
-    if (clause.empty()) return;
+    if (clause.empty() || text.find(clause) != std::string::npos) return;
     if (!text.empty()) text += "; ";
     text += clause;
+}
+
+void fill_part(DeviceKind device, const BundleSpec& spec, Support& support) {
+    constexpr uint64_t kSplits = kReasonSplit;
+    if ((support.reasons & ~kSplits) != 0) return;
+    support.most_tensor_ranks = most_ranks(spec.config, spec.layer.intermediate_size,
+                                           std::max<int64_t>(spec.split.tensor_ranks, 1));
+    if (support.reasons != 0) return;
+    const Result<Shard> planned = plan_shard(spec);
+    const Shard& shard = planned.value();
+    support.local_intermediate = shard.slice.size;
+    support.down_group_size = shard.slice.down_group_size;
+    support.padded_intermediate = device == DeviceKind::kCuda
+                                      ? plan_cuda_bundle(spec, shard).layer.padded_intermediate
+                                      : plan_cpu_bundle(spec, shard).gate_up.padded_outputs();
 }
 
 }  // namespace
@@ -175,6 +231,7 @@ Support query_support(DeviceKind device, const BundleSpec& spec) {
         append(support.sentence, refusal->sentence);
         append(support.remedy, refusal->remedy);
     }
+    fill_part(device, spec, support);
     return support;
 }
 

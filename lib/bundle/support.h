@@ -28,6 +28,12 @@ struct Support {
     uint64_t reasons = 0;  // 0: supported
     std::string sentence;  // one clause a reason
     std::string remedy;    // the smallest change that helps; empty if there is none
+    // Tensor ranks, not above those asked for, that work; 0 where the layer itself cannot run.
+    int64_t most_tensor_ranks = 0;
+    // What this rank would hold; all 0 if it is not supported.
+    int64_t local_intermediate = 0;
+    int64_t padded_intermediate = 0;  // as kept on the device
+    int64_t down_group_size = 0;      // smaller than the file's where groups straddle ranks
 };
 
 Support query_support(DeviceKind device, const BundleSpec& spec);

@@ -19,6 +19,10 @@ namespace {
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
+bool is_of_files(const Status& problem) noexcept {
+    return problem.code() == Code::kIo || problem.code() == Code::kFileChanged;
+}
+
 struct Opened {
     std::vector<File> files;
     std::vector<TensorEntry> tensors;  // in order of name
@@ -94,12 +98,12 @@ Result<Opened> open_single(const std::string& path, uint64_t max_header_bytes) {
 Result<Opened> open_directory(const std::string& directory, uint64_t max_header_bytes,
                               const Log& log) {
     const std::string single = join_path(directory, kSingleFile);
-    if (exists(single)) return open_single(single, max_header_bytes);
-    if (exists(join_path(directory, kIndexFile))) {
-        return open_shards(directory, max_header_bytes, log);
-    }
+    TRY(const PathKind file, look_at(single));
+    if (file != PathKind::kNothing) return open_single(single, max_header_bytes);
+    TRY(const PathKind index, look_at(join_path(directory, kIndexFile)));
+    if (index != PathKind::kNothing) return open_shards(directory, max_header_bytes, log);
     return Status::error(Code::kNotFound, "%s: expected %s or %s, got neither",
-                         printable(directory).c_str(), kSingleFile, kIndexFile);
+                         path_text(directory).c_str(), kSingleFile, kIndexFile);
 }
 
 }  // namespace
@@ -107,6 +111,14 @@ Result<Opened> open_directory(const std::string& directory, uint64_t max_header_
 struct Checkpoint::Files {
     std::vector<File> files;
     std::vector<LayerTensors> layers;  // as layers()
+};
+
+// Bytes of a tensor's data: rows that lie apart.
+struct Checkpoint::Rows {
+    uint64_t begin_bytes;
+    uint64_t count;
+    uint64_t row_bytes;
+    uint64_t stride_bytes;  // from one row to the next
 };
 
 Checkpoint::Checkpoint() : files_(std::make_unique<Files>()) {}
@@ -123,7 +135,8 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::string& pa
 Status Checkpoint::open_files(const std::string& path, const CheckpointOptions& options,
                               const Log& log) {
     TRY(const ExpertNaming naming, ExpertNaming::create(options));
-    const bool directory = is_directory(path);
+    TRY(const PathKind kind, look_at(path));
+    const bool directory = kind == PathKind::kDirectory;
     TRY(Opened opened, directory ? open_directory(path, options.max_header_bytes, log)
                                  : open_single(path, options.max_header_bytes));
     files_->files = std::move(opened.files);
@@ -135,7 +148,10 @@ Status Checkpoint::open_files(const std::string& path, const CheckpointOptions& 
     MatchBudget budget;
     for (const LayerTensors& layer : files_->layers) {
         layers_.push_back(build_layer(*this, layer, config, &budget));
-        layers_.back().index = static_cast<uint32_t>(layers_.size() - 1);
+        LayerEntry& built = layers_.back();
+        built.index = static_cast<uint32_t>(layers_.size() - 1);
+        // What a layer's tensors say stays its problem; a disk that fails may work next time.
+        if (is_of_files(built.problem)) return built.problem;
     }
     log.line(LogLevel::kInfo, "%s: %zu tensors in %zu files, %zu MoE layers",
              printable(path).c_str(), tensors_.size(), files_->files.size(), layers_.size());
@@ -181,11 +197,34 @@ Status Checkpoint::read(const ExpertTensor& tensor, std::span<uint8_t> out) cons
     const uint64_t begin_bytes = tensor.file_offset - entry.file_offset;
     if (tensor.row_stride_bytes == 0) return read(entry, begin_bytes, out);
     const auto rows = static_cast<uint64_t>(tensor.shape[0]);
-    const uint64_t row_bytes = tensor.byte_count / rows;
-    for (uint64_t row = 0; row < rows; ++row) {
-        const uint64_t offset_bytes =
-            begin_bytes + row * static_cast<uint64_t>(tensor.row_stride_bytes);
-        TRY(read(entry, offset_bytes, out.subspan(row * row_bytes, row_bytes)));
+    return read_rows(
+        entry,
+        {begin_bytes, rows, out.size() / rows, static_cast<uint64_t>(tensor.row_stride_bytes)},
+        out);
+}
+
+Status Checkpoint::read(const ExpertTensor& tensor, const TensorPart& part,
+                        std::span<uint8_t> out) const {
+    const uint64_t element_bytes = dtype_bytes(tensor.entry->dtype);
+    const auto columns = static_cast<uint64_t>(tensor.rank > 1 ? tensor.shape[1] : 1);
+    const uint64_t stride_bytes = tensor.row_stride_bytes != 0
+                                      ? static_cast<uint64_t>(tensor.row_stride_bytes)
+                                      : columns * element_bytes;
+    const uint64_t begin_bytes = tensor.file_offset - tensor.entry->file_offset +
+                                 static_cast<uint64_t>(part.first[0]) * stride_bytes +
+                                 static_cast<uint64_t>(part.first[1]) * element_bytes;
+    return read_rows(*tensor.entry,
+                     {begin_bytes, static_cast<uint64_t>(part.count[0]),
+                      static_cast<uint64_t>(part.count[1]) * element_bytes, stride_bytes},
+                     out);
+}
+
+Status Checkpoint::read_rows(const TensorEntry& entry, const Rows& rows,
+                             std::span<uint8_t> out) const {
+    if (rows.row_bytes == rows.stride_bytes) return read(entry, rows.begin_bytes, out);
+    for (uint64_t row = 0; row < rows.count; ++row) {
+        TRY(read(entry, rows.begin_bytes + row * rows.stride_bytes,
+                 out.subspan(row * rows.row_bytes, rows.row_bytes)));
     }
     return {};
 }

@@ -71,6 +71,8 @@ class Checkpoint {
                                        Projection projection, Role role) const;
     // Reads it whole and contiguous.
     Status read(const ExpertTensor& tensor, std::span<uint8_t> out) const;
+    // Reads a part of a matrix or vector that lies inside it, contiguous. Its type has a size.
+    Status read(const ExpertTensor& tensor, const TensorPart& part, std::span<uint8_t> out) const;
 
     ~Checkpoint();
 
@@ -78,6 +80,8 @@ class Checkpoint {
     Checkpoint();
     struct Files;
     Status open_files(const std::string& path, const CheckpointOptions& options, const Log& log);
+    struct Rows;
+    Status read_rows(const TensorEntry& entry, const Rows& rows, std::span<uint8_t> out) const;
 
     std::unique_ptr<Files> files_;
     std::vector<TensorEntry> tensors_;

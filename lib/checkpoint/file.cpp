@@ -1,54 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
+#include "base/os_file.h"
+#include "base/system_call.h"
 #include "checkpoint/text.h"
 
 namespace mmoe {
 namespace {
 
 std::string last_part(const std::string& path) {
-    return printable(std::string_view(path).substr(path.find_last_of('/') + 1));
+    return printable(std::string_view(path).substr(path.find_last_of(os::kPathSeparators) + 1));
 }
 
-Status refused(const std::string& name, const char* verb, int error) {
-    const bool missing = error == ENOENT || error == ENOTDIR;
-    return Status::error(missing ? Code::kNotFound : Code::kIo, "%s: cannot %s: %s", name.c_str(),
-                         verb, std::generic_category().message(error).c_str())
-        .with_errno(error);
-}
-
-// O_NONBLOCK keeps a pipe that somebody put there from hanging the caller; it does not affect
-// regular files.
-int open_retrying(const char* path) noexcept {
-    while (true) {
-        const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (descriptor >= 0 || errno != EINTR) return descriptor;
-    }
+bool is_missing(int error) noexcept {
+    return error == ENOENT || error == ENOTDIR;
 }
 
 }  // namespace
 
 Result<File> File::open(const std::string& path) {
     std::string name = last_part(path);
-    if (path.find('\0') != std::string::npos) return refused(name, "open", EINVAL);
-    const int descriptor = open_retrying(path.c_str());
-    if (descriptor < 0) return refused(name, "open", errno);
-    File file(descriptor, 0, std::move(name));
-    struct stat status = {};
-    if (::fstat(descriptor, &status) != 0) return refused(file.name_, "inspect", errno);
-    if (!S_ISREG(status.st_mode)) {
-        return Status::error(Code::kIo, "%s: expected a regular file", file.name());
+    const std::string given = path_text(path);
+    if (path.find('\0') != std::string::npos) {
+        return refused_by_system(given.c_str(), "open", EINVAL);
     }
-    file.size_bytes_ = static_cast<uint64_t>(status.st_size);
+    const int descriptor = os::open_for_reading(path);
+    if (descriptor < 0) return refused_by_system(given.c_str(), "open", errno);
+    File file(descriptor, 0, std::move(name));
+    os::FileInfo info;
+    if (os::inspect(descriptor, info) != 0) {
+        return refused_by_system(given.c_str(), "inspect", errno);
+    }
+    if (info.kind != os::FileInfo::Kind::kRegular) {
+        return Status::error(Code::kIo, "%s: expected a regular file, got another kind",
+                             given.c_str());
+    }
+    file.size_bytes_ = info.size_bytes;
     return file;
 }
 
@@ -65,18 +55,13 @@ File& File::operator=(File&& other) noexcept {
 }
 
 File::~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
+    if (descriptor_ >= 0) os::close(descriptor_);
 }
 
 Status File::read_at(uint64_t offset_bytes, std::span<uint8_t> out) const {
-    constexpr size_t kMaxReadBytes = size_t{1} << 30;  // Linux moves at most 2 GiB - 4 KiB a call
     while (!out.empty()) {
-        const ssize_t got = ::pread(descriptor_, out.data(), std::min(out.size(), kMaxReadBytes),
-                                    static_cast<off_t>(offset_bytes));
-        if (got < 0) {
-            if (errno == EINTR) continue;
-            return refused(name_, "read", errno).at_offset(offset_bytes);
-        }
+        const int64_t got = os::read_at(descriptor_, out.data(), out.size(), offset_bytes);
+        if (got < 0) return refused_by_system(name(), "read", errno).at_offset(offset_bytes);
         if (got == 0) {
             return Status::error(Code::kFileChanged,
                                  "%s: expected %llu bytes as when it was opened, got an end at "
@@ -102,19 +87,20 @@ Result<std::string> File::read_text(uint64_t max_bytes) const {
     return text;
 }
 
-bool is_directory(const std::string& path) noexcept {
-    struct stat status = {};
-    return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-bool exists(const std::string& path) noexcept {
-    struct stat status = {};
-    return ::stat(path.c_str(), &status) == 0;
+Result<PathKind> look_at(const std::string& path) {
+    os::FileInfo info;
+    if (os::inspect(path, info) == 0) {
+        return info.kind == os::FileInfo::Kind::kDirectory ? PathKind::kDirectory
+                                                           : PathKind::kOther;
+    }
+    if (is_missing(errno)) return PathKind::kNothing;
+    return refused_by_system(path_text(path).c_str(), "inspect", errno);
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {
-    return !directory.empty() && directory.back() == '/' ? directory + name
-                                                         : directory + "/" + name;
+    const bool separated =
+        !directory.empty() && os::kPathSeparators.find(directory.back()) != std::string_view::npos;
+    return directory + (separated ? "" : "/") + name;
 }
 
 }  // namespace mmoe

@@ -13,7 +13,8 @@ namespace mmoe {
 
 class File {
   public:
-    // Refuses everything but a regular file. `path` stays out of sentences but for its last part.
+    // Refuses everything but a regular file. Refusals name the path as it was given; sentences
+    // about what is in the file, its last part.
     static Result<File> open(const std::string& path);
 
     File(File&& other) noexcept;
@@ -41,8 +42,9 @@ class File {
     std::string name_;
 };
 
-[[nodiscard]] bool is_directory(const std::string& path) noexcept;
-[[nodiscard]] bool exists(const std::string& path) noexcept;
+enum class PathKind { kNothing, kDirectory, kOther };
+// A path that the system will not look at is an error, and not nothing.
+Result<PathKind> look_at(const std::string& path);
 [[nodiscard]] std::string join_path(const std::string& directory, const std::string& name);
 
 }  // namespace mmoe

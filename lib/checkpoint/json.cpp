@@ -85,8 +85,9 @@ class Adapter {
                                       text.size()));
         }
         if (!keys_.back().insert(text).second) {
-            return fail(
-                Status::error(Code::kBadData, "\"%s\" is there twice", printable(text).c_str()));
+            return fail(Status::error(Code::kBadData,
+                                      "\"%s\": expected it once in its object, got it twice",
+                                      printable(text).c_str()));
         }
         return emit({.kind = JsonEvent::Kind::kKey, .text = text});
     }
@@ -148,6 +149,30 @@ class Adapter {
 };
 
 }  // namespace
+
+const char* kind_text(JsonEvent::Kind kind) noexcept {
+    using Kind = JsonEvent::Kind;
+    switch (kind) {
+        case Kind::kBeginObject:
+        case Kind::kKey:
+        case Kind::kEndObject:
+            return "an object";
+        case Kind::kBeginArray:
+        case Kind::kEndArray:
+            return "a list";
+        case Kind::kString:
+            return "a string";
+        case Kind::kUnsigned:
+        case Kind::kNegative:
+        case Kind::kFloat:
+            return "a number";
+        case Kind::kBoolean:
+            return "true or false";
+        case Kind::kNull:
+            break;
+    }
+    return "null";
+}
 
 Status parse_json(std::string_view text, uint64_t file_offset, const JsonLimits& limits,
                   JsonSink& sink) {

@@ -40,6 +40,9 @@ struct JsonEvent {
     bool boolean = false;        // kBoolean
 };
 
+// What a value is, for sentences: "a list".
+[[nodiscard]] const char* kind_text(JsonEvent::Kind kind) noexcept;
+
 class JsonSink {
   public:
     virtual ~JsonSink() = default;

@@ -87,12 +87,16 @@ class TreeSink final : public JsonSink {
     std::string key_;
 };
 
-Status wrong_kind(std::string_view name, const char* expected) {
-    return Status::error(Code::kBadData, "%s: expected %s, got something else",
-                         printable(name).c_str(), expected);
-}
-
 }  // namespace
+
+Status wrong_kind(std::string_view name, const char* expected, const JsonValue* got) {
+    constexpr const char* kKinds[] = {"null",     "true or false", "a number", "a number",
+                                      "a string", "a list",        "an object"};
+    const auto kind = static_cast<size_t>(got == nullptr ? JsonValue::Kind::kNull : got->kind);
+    const bool fraction = got != nullptr && got->is(JsonValue::Kind::kNumber);
+    return Status::error(Code::kBadData, "%s: expected %s, got %s", printable(name).c_str(),
+                         expected, fraction ? "a fraction or a larger number" : kKinds[kind]);
+}
 
 const JsonValue* JsonValue::find(std::string_view name) const noexcept {
     const auto found = std::find_if(members.begin(), members.end(),
@@ -103,21 +107,21 @@ const JsonValue* JsonValue::find(std::string_view name) const noexcept {
 Result<std::optional<int64_t>> JsonValue::integer_at(std::string_view name) const {
     const JsonValue* value = find(name);
     if (value == nullptr) return std::optional<int64_t>{};
-    if (!value->is(Kind::kInteger)) return wrong_kind(name, "a whole number");
+    if (!value->is(Kind::kInteger)) return wrong_kind(name, "a whole number", value);
     return std::optional{value->integer};
 }
 
 Result<std::optional<bool>> JsonValue::boolean_at(std::string_view name) const {
     const JsonValue* value = find(name);
     if (value == nullptr) return std::optional<bool>{};
-    if (!value->is(Kind::kBoolean)) return wrong_kind(name, "true or false");
+    if (!value->is(Kind::kBoolean)) return wrong_kind(name, "true or false", value);
     return std::optional{value->boolean};
 }
 
 Result<std::optional<std::string>> JsonValue::text_at(std::string_view name) const {
     const JsonValue* value = find(name);
     if (value == nullptr) return std::optional<std::string>{};
-    if (!value->is(Kind::kString)) return wrong_kind(name, "a string");
+    if (!value->is(Kind::kString)) return wrong_kind(name, "a string", value);
     return std::optional{value->text};
 }
 

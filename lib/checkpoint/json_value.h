@@ -40,6 +40,9 @@ struct JsonMember {
     JsonValue value;
 };
 
+// "name: expected a list, got a string". An absent value is null.
+Status wrong_kind(std::string_view name, const char* expected, const JsonValue* got);
+
 // Limits: 32 levels, a million values, names of 4 KiB.
 Result<JsonValue> parse_json_value(std::string_view text);
 

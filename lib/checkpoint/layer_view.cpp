@@ -45,7 +45,7 @@ Status LayerView::missing(int64_t set, Part part, Slot slot) const {
 }
 
 Status LayerView::unexpected(int64_t set, Part part, Slot slot, const char* why) const {
-    return Status::error(Code::kBadData, "%s: expected no such tensor, for %s",
+    return Status::error(Code::kBadData, "%s: expected no such tensor, for %s; got one",
                          printable(find(set, part, slot)->name).c_str(), why);
 }
 

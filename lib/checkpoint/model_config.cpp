@@ -79,11 +79,14 @@ void read_schemes(const JsonValue& root, const JsonValue& text, ModelConfig* con
         }
     }
     config->schemes_problem =
-        Status::error(Code::kBadData, "quantization_config is missing: the model is not quantised");
+        Status::error(Code::kBadData,
+                      "quantization_config: expected an object, got none: the model is not "
+                      "quantised");
 }
 
-std::string config_path(const std::string& path) {
-    return is_directory(path) ? join_path(path, "config.json") : path;
+Result<std::string> config_path(const std::string& path) {
+    TRY(const PathKind kind, look_at(path));
+    return kind == PathKind::kDirectory ? join_path(path, "config.json") : path;
 }
 
 struct ActivationName {
@@ -114,7 +117,7 @@ Result<Activation> find_activation(std::string_view name, bool gated) {
 Result<ModelConfig> parse_model_config(std::string_view json) {
     TRY(const JsonValue root, parse_json_value(json));
     if (!root.is(JsonValue::Kind::kObject)) {
-        return Status::error(Code::kBadData, "expected an object");
+        return wrong_kind("config", "an object", &root);
     }
     const JsonValue& text = text_config(root);
     ModelConfig config;
@@ -136,7 +139,8 @@ Result<ModelConfig> parse_model_config(std::string_view json) {
 }
 
 Result<ModelConfig> load_model_config(const std::string& path) {
-    TRY(const File file, File::open(config_path(path)));
+    TRY(const std::string file_path, config_path(path));
+    TRY(const File file, File::open(file_path));
     TRY(const std::string json, file.read_text(kMaxConfigBytes));
     Result<ModelConfig> config = parse_model_config(json);
     if (!config.ok()) return std::move(config.status()).within("%s", file.name());

@@ -227,8 +227,10 @@ class PatternCompiler {
     }
 
     Status refuse(const char* what) const {
-        return Status::error(Code::kUnsupported, "pattern \"%s\": cannot read %s",
-                             printable(text_).c_str(), what);
+        return Status::error(
+            Code::kUnsupported,
+            "pattern \"%s\": expected literals, classes, groups and repeats, got %s",
+            printable(text_).c_str(), what);
     }
 
     [[nodiscard]] static size_t index(int32_t state) noexcept { return static_cast<size_t>(state); }

@@ -37,8 +37,10 @@ Result<QuantConfig> read_scheme(const JsonValue& quantization) {
     TRY(const std::optional<int64_t> group_size,
         integer_of(quantization, "group_size", "q_group_size"));
     TRY(const std::optional<bool> zero_point, quantization.boolean_at("zero_point"));
-    if (!bits) return Status::error(Code::kBadData, "bits is missing");
-    if (!group_size) return Status::error(Code::kBadData, "group_size is missing");
+    if (!bits) return Status::error(Code::kBadData, "bits: expected 4 or 8, got none");
+    if (!group_size)
+        return Status::error(Code::kBadData,
+                             "group_size: expected a positive number or -1, got none");
     if (!zero_point.value_or(true)) {
         return Status::error(Code::kUnsupported, "zero_point: expected true, got false");
     }
@@ -56,12 +58,11 @@ Result<QuantSchemes> parse_awq(const JsonValue& quantization) {
     QuantSchemes schemes;
     if (const JsonValue* skipped = quantization.find("modules_to_not_convert")) {
         if (!skipped->is(JsonValue::Kind::kArray)) {
-            return Status::error(Code::kBadData, "modules_to_not_convert: expected a list");
+            return wrong_kind("modules_to_not_convert", "a list of strings", skipped);
         }
         for (const JsonValue& item : skipped->items) {
             if (!item.is(JsonValue::Kind::kString)) {
-                return Status::error(Code::kBadData,
-                                     "modules_to_not_convert: expected a list of strings");
+                return wrong_kind("modules_to_not_convert[]", "a string", &item);
             }
             schemes.add_exclusion(ModulePattern::part(item.text));
         }

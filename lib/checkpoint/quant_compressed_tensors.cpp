@@ -33,8 +33,8 @@ Status expect_integers(const JsonValue& weights) {
     const JsonValue* dynamic = weights.find("dynamic");
     const bool still =
         dynamic == nullptr || (dynamic->is(JsonValue::Kind::kBoolean) && !dynamic->boolean);
-    if (!still) return Status::error(Code::kUnsupported, "dynamic: expected false for weights");
-    return {};
+    if (still) return {};
+    return wrong_kind("dynamic", "false for weights", dynamic).as(Code::kUnsupported);
 }
 
 Result<std::optional<int32_t>> read_group_size(const JsonValue& weights) {
@@ -50,8 +50,9 @@ Result<std::optional<int32_t>> read_group_size(const JsonValue& weights) {
                              printable(*strategy).c_str());
     }
     if ((*strategy == "group") != group_size.has_value()) {
-        return Status::error(Code::kBadData, "strategy %s contradicts its group_size",
-                             strategy->c_str());
+        return Status::error(Code::kBadData, "group_size: expected %s for strategy %s, got %lld",
+                             group_size ? "none" : "a positive number", strategy->c_str(),
+                             static_cast<long long>(written.value_or(-1)));
     }
     return group_size;
 }
@@ -92,7 +93,7 @@ Result<QuantConfig> read_group(const JsonValue& group,
         return Status::error(Code::kUnsupported, "weights: expected a scheme, got null");
     }
     if (!weights->is(JsonValue::Kind::kObject)) {
-        return Status::error(Code::kBadData, "weights: expected an object");
+        return wrong_kind("weights", "an object", weights);
     }
     TRY(expect_no(group, "input_activations"));
     TRY(expect_no(group, "output_activations"));
@@ -105,7 +106,9 @@ Status expect_plain_weights(const JsonValue& quantization) {
     if (const JsonValue* transforms = quantization.find("transform_config")) {
         const JsonValue* groups = transforms->find("config_groups");
         if (groups != nullptr && !groups->members.empty()) {
-            return Status::error(Code::kUnsupported, "transform_config: expected none");
+            return Status::error(Code::kUnsupported,
+                                 "transform_config: expected no groups, got %zu",
+                                 groups->members.size());
         }
     }
     if (const JsonValue* sparsity = quantization.find("sparsity_config")) {
@@ -122,12 +125,10 @@ Result<std::vector<ModulePattern>> read_patterns(const JsonValue& owner, const c
     std::vector<ModulePattern> patterns;
     const JsonValue* list = owner.find(name);
     if (list == nullptr) return patterns;
-    if (!list->is(JsonValue::Kind::kArray)) {
-        return Status::error(Code::kBadData, "%s: expected a list of strings", name);
-    }
+    if (!list->is(JsonValue::Kind::kArray)) return wrong_kind(name, "a list of strings", list);
     for (const JsonValue& item : list->items) {
         if (!item.is(JsonValue::Kind::kString)) {
-            return Status::error(Code::kBadData, "%s: expected a list of strings", name);
+            return wrong_kind(std::string(name) + "[]", "a string", &item);
         }
         Result<ModulePattern> pattern = ModulePattern::entry(item.text);
         if (!pattern.ok()) return std::move(pattern.status()).within("%s", name);
@@ -148,7 +149,7 @@ Result<QuantSchemes> parse_compressed_tensors(const JsonValue& quantization) {
     TRY(const std::optional<std::string> format, quantization.text_at("format"));
     const JsonValue* groups = quantization.find("config_groups");
     if (groups == nullptr || !groups->is(JsonValue::Kind::kObject)) {
-        return Status::error(Code::kBadData, "config_groups: expected an object");
+        return wrong_kind("config_groups", "an object", groups);
     }
     QuantSchemes schemes;
     TRY(std::vector<ModulePattern> ignored, read_patterns(quantization, "ignore"));

@@ -63,7 +63,7 @@ Result<QuantConfig> read_base(const JsonValue& quantization) {
     TRY(config.zero_point_form, read_form(quantization));
     for (const char* required : {"bits", "group_size"}) {
         if (quantization.find(required) == nullptr) {
-            return Status::error(Code::kBadData, "%s is missing", required);
+            return Status::error(Code::kBadData, "%s: expected a number, got none", required);
         }
     }
     return read_fields(quantization, config);

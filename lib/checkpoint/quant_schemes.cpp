@@ -53,7 +53,7 @@ bool ModulePattern::matches(std::string_view module, uint64_t* steps) const {
 
 Result<QuantSchemes> QuantSchemes::parse(const JsonValue& quantization) {
     if (!quantization.is(JsonValue::Kind::kObject)) {
-        return Status::error(Code::kBadData, "quantization_config: expected an object");
+        return wrong_kind("quantization_config", "an object", &quantization);
     }
     TRY(const std::optional<std::string> method, quantization.text_at("quant_method"));
     const bool groups = quantization.find("config_groups") != nullptr;
@@ -62,10 +62,9 @@ Result<QuantSchemes> QuantSchemes::parse(const JsonValue& quantization) {
     }
     if (method == "gptq") return parse_gptq(quantization);
     if (method == "awq") return parse_awq(quantization);
-    if (!method) return Status::error(Code::kBadData, "quant_method is missing");
-    return Status::error(Code::kUnsupported,
-                         "quant_method: expected compressed-tensors, gptq or awq, got \"%s\"",
-                         printable(*method).c_str());
+    return Status::error(method ? Code::kUnsupported : Code::kBadData,
+                         "quant_method: expected compressed-tensors, gptq or awq, got %s",
+                         method ? ("\"" + printable(*method) + "\"").c_str() : "none");
 }
 
 Result<QuantConfig> QuantSchemes::answer(const Scheme& scheme) {
@@ -79,9 +78,10 @@ Result<QuantConfig> QuantSchemes::of(std::string_view module, MatchBudget* budge
         uint64_t steps = 0;
         const bool matches = rule.pattern.matches(module, &steps);
         if (steps > budget->steps_left) {
-            return Status::error(Code::kLimit,
-                                 "%s: expected fewer or simpler rules for this many modules",
-                                 printable(module).c_str());
+            return Status::error(
+                Code::kLimit,
+                "%s: expected fewer or simpler rules for this many modules, got too many steps",
+                printable(module).c_str());
         }
         budget->steps_left -= steps;
         if (!matches) continue;
@@ -90,7 +90,7 @@ Result<QuantConfig> QuantSchemes::of(std::string_view module, MatchBudget* budge
                              "%s: expected a quantised module, got one that the config excludes",
                              printable(module).c_str());
     }
-    return Status::error(Code::kUnsupported, "%s: no scheme of the config is meant for it",
+    return Status::error(Code::kUnsupported, "%s: expected a scheme that is meant for it, got none",
                          printable(module).c_str());
 }
 

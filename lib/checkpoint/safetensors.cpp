@@ -91,13 +91,14 @@ class HeaderSink final : public JsonSink {
     Status on_metadata(const JsonEvent& event) {
         if (event.depth > 1 || event.kind == JsonEvent::Kind::kBeginObject) return {};
         if (event.kind == JsonEvent::Kind::kEndObject) return {};
-        return Status::error(Code::kBadData, "__metadata__: expected an object");
+        return Status::error(Code::kBadData, "__metadata__: expected an object, got %s",
+                             kind_text(event.kind));
     }
 
     Status on_tensor(const JsonEvent& event) {
         if (event.kind == JsonEvent::Kind::kBeginObject) return {};
         if (event.kind == JsonEvent::Kind::kEndObject) return end_tensor();
-        return bad("expected an object with dtype, shape and data_offsets");
+        return bad_kind("expected an object with dtype, shape and data_offsets", event);
     }
 
     Status on_field(const JsonEvent& event) {
@@ -110,10 +111,11 @@ class HeaderSink final : public JsonSink {
                         printable(event.text) + "\"")
                            .c_str());
         }
-        if (field_ == Field::kDtype) return bad("dtype: expected a string");
+        if (field_ == Field::kDtype) return bad_kind("dtype: expected a string", event);
         if (event.kind == Kind::kBeginArray || event.kind == Kind::kEndArray) return {};
-        return bad(field_ == Field::kShape ? "shape: expected a list of numbers"
-                                           : "data_offsets: expected a list of two numbers");
+        return bad_kind(field_ == Field::kShape ? "shape: expected a list of numbers"
+                                                : "data_offsets: expected a list of two numbers",
+                        event);
     }
 
     Status begin_field(std::string_view name) {
@@ -133,18 +135,23 @@ class HeaderSink final : public JsonSink {
 
     Status on_element(const JsonEvent& event) {
         if (event.kind != JsonEvent::Kind::kUnsigned) {
-            return bad(field_ == Field::kShape
-                           ? "shape: expected whole numbers from 0, got something else"
-                           : "data_offsets: expected whole numbers from 0, got something else");
+            const bool other_number =
+                event.kind == JsonEvent::Kind::kNegative || event.kind == JsonEvent::Kind::kFloat;
+            return bad((std::string(field_ == Field::kShape ? "shape" : "data_offsets") +
+                        ": expected whole numbers from 0, got " +
+                        (other_number ? "another number" : kind_text(event.kind)))
+                           .c_str());
         }
         return field_ == Field::kShape ? add_dimension(event.natural) : add_offset(event.natural);
     }
 
     Status add_dimension(uint64_t size) {
         TensorEntry& entry = entries_.back();
-        if (entry.rank == kMaxFileRank) return too_much("shape: expected at most 8 dimensions");
+        if (entry.rank == kMaxFileRank)
+            return too_much("shape: expected at most 8 dimensions, got more");
         if (size > static_cast<uint64_t>(INT64_MAX)) {
-            return bad("shape: expected dimensions below 2^63");
+            return bad(
+                ("shape: expected dimensions below 2^63, got " + std::to_string(size)).c_str());
         }
         entry.shape[entry.rank++] = static_cast<int64_t>(size);
         return {};
@@ -159,18 +166,25 @@ class HeaderSink final : public JsonSink {
     // Bits are counted, for some types are smaller than a byte.
     Status end_tensor() {
         TensorEntry& entry = entries_.back();
-        if (type_ == nullptr) return bad("dtype is missing");
-        if (!has_shape_) return bad("shape is missing");
-        if (offset_count_ != 2) return bad("data_offsets: expected two numbers");
-        if (offsets_[0] > offsets_[1]) return bad("data_offsets: expected begin before end");
+        if (type_ == nullptr) return bad("dtype: expected a string, got none");
+        if (!has_shape_) return bad("shape: expected a list of numbers, got none");
+        if (offset_count_ != 2) {
+            return bad(("data_offsets: expected two numbers, got " + std::to_string(offset_count_))
+                           .c_str());
+        }
+        if (offsets_[0] > offsets_[1]) {
+            return bad(("data_offsets: expected begin before end, got " +
+                        std::to_string(offsets_[0]) + " and " + std::to_string(offsets_[1]))
+                           .c_str());
+        }
         std::optional<uint64_t> bits = static_cast<uint64_t>(type_->bits);
         for (int axis = 0; axis < entry.rank && bits; ++axis) {
             bits = checked_mul(*bits, static_cast<uint64_t>(entry.shape[axis]));
         }
         const std::string shape = shape_text(entry.shape, entry.rank);
-        if (!bits) return bad(("shape " + shape + ": expected fewer than 2^64 bits").c_str());
+        if (!bits) return bad(("shape: expected fewer than 2^64 bits, got " + shape).c_str());
         if (*bits % kBitsPerByte != 0)
-            return bad(("shape " + shape + " ends inside a byte").c_str());
+            return bad(("shape: expected whole bytes, got " + shape).c_str());
         if (*bits / kBitsPerByte != offsets_[1] - offsets_[0]) {
             return Status::error(Code::kBadData,
                                  "%s: expected %llu bytes for %s %s, got data_offsets [%llu, %llu]",
@@ -186,6 +200,9 @@ class HeaderSink final : public JsonSink {
         return {};
     }
 
+    Status bad_kind(const char* expected, const JsonEvent& event) const {
+        return bad((std::string(expected) + ", got " + kind_text(event.kind)).c_str());
+    }
     Status bad(const char* sentence) const { return refuse(Code::kBadData, sentence); }
     Status too_much(const char* sentence) const { return refuse(Code::kLimit, sentence); }
     Status refuse(Code code, const char* sentence) const {
@@ -263,7 +280,8 @@ Result<std::vector<TensorEntry>> parse_safetensors_header(std::string_view json,
                                                           uint64_t data_bytes, uint32_t file_index,
                                                           uint64_t max_tensors) {
     if (json.empty() || json.front() != '{') {
-        return Status::error(Code::kBadData, "header: expected '{' as its first byte")
+        return Status::error(Code::kBadData, "header: expected '{' as its first byte, got %s",
+                             json.empty() ? "none" : "another")
             .at_offset(kLengthBytes);
     }
     HeaderSink sink(file_index, max_tensors);

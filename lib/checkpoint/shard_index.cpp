@@ -30,7 +30,8 @@ class IndexSink final : public JsonSink {
         if (event.depth == 0) {
             if (event.kind == JsonEvent::Kind::kBeginObject) return {};
             if (event.kind == JsonEvent::Kind::kEndObject) return {};
-            return Status::error(Code::kBadData, "expected an object with weight_map");
+            return Status::error(Code::kBadData, "expected an object with weight_map, got %s",
+                                 kind_text(event.kind));
         }
         if (event.depth == 1) return on_member(event);
         if (!in_map_) return {};
@@ -68,13 +69,14 @@ class IndexSink final : public JsonSink {
         const bool object = event.kind == JsonEvent::Kind::kBeginObject ||
                             event.kind == JsonEvent::Kind::kEndObject;
         if (!in_map_ || object) return {};
-        return Status::error(Code::kBadData, "weight_map: expected an object");
+        return Status::error(Code::kBadData, "weight_map: expected an object, got %s",
+                             kind_text(event.kind));
     }
 
     Status on_shard(const JsonEvent& event) {
         if (event.kind != JsonEvent::Kind::kString) {
-            return Status::error(Code::kBadData, "%s: expected the name of a file",
-                                 printable(tensor_).c_str());
+            return Status::error(Code::kBadData, "%s: expected the name of a file, got %s",
+                                 printable(tensor_).c_str(), kind_text(event.kind));
         }
         if (!is_plain_file_name(event.text)) {
             return Status::error(Code::kBadData,
@@ -102,7 +104,8 @@ class IndexSink final : public JsonSink {
 Result<ShardIndex> parse_shard_index(std::string_view json) {
     IndexSink sink;
     TRY(parse_json(json, 0, kIndexLimits, sink));
-    if (!sink.has_map()) return Status::error(Code::kBadData, "weight_map is missing");
+    if (!sink.has_map())
+        return Status::error(Code::kBadData, "weight_map: expected an object, got none");
     return sink.take();
 }
 

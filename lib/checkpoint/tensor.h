@@ -49,6 +49,14 @@ struct TensorView {
     [[nodiscard]] bool absent() const noexcept { return data == nullptr; }
 };
 
+// Neighbouring rows and columns of a matrix, or elements of a vector (then one column).
+struct TensorPart {
+    int64_t first[2] = {};
+    int64_t count[2] = {1, 1};
+
+    [[nodiscard]] int64_t elements() const noexcept { return count[0] * count[1]; }
+};
+
 // "[64, 128]", for sentences.
 std::string shape_text(const int64_t* shape, int rank);
 

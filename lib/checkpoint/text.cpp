@@ -5,12 +5,14 @@
 
 namespace mmoe {
 
-std::string printable(std::string_view name) {
-    constexpr size_t kMaxBytes = 80;
+namespace {
+
+// The end of a text that is longer.
+std::string printable_end(std::string_view name, size_t max_bytes) {
     constexpr std::string_view kCut = "...";
-    const bool cut = name.size() > kMaxBytes;
+    const bool cut = name.size() > max_bytes;
     if (cut) {
-        name.remove_prefix(name.size() - (kMaxBytes - kCut.size()));
+        name.remove_prefix(name.size() - (max_bytes - kCut.size()));
         while (!name.empty() && (static_cast<unsigned char>(name.front()) & 0xC0) == 0x80) {
             name.remove_prefix(1);  // the rest of a UTF-8 character that the cut has split
         }
@@ -20,6 +22,16 @@ std::string printable(std::string_view name) {
     const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
     std::replace_if(text.begin(), text.end(), control, '?');
     return text;
+}
+
+}  // namespace
+
+std::string printable(std::string_view name) {
+    return printable_end(name, 80);
+}
+
+std::string path_text(std::string_view path) {
+    return printable_end(path, 120);
 }
 
 std::optional<int64_t> parse_decimal(std::string_view text) noexcept {

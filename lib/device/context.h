@@ -59,7 +59,7 @@ class Budget {
 struct Context {
     DeviceKind kind = DeviceKind::kCpu;
     int32_t index = 0;
-    std::shared_ptr<const Allocator> allocator;  // host memory
+    std::shared_ptr<const Allocator> allocator;         // host memory
     std::shared_ptr<const Allocator> device_allocator;  // null: cudaMalloc
     CudaDescription cuda;                               // kCuda only
     std::shared_ptr<Parallel> parallel;

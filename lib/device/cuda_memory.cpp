@@ -125,6 +125,26 @@ DeviceBuffer::~DeviceBuffer() {
     }
 }
 
+Result<DeviceFlag> DeviceFlag::create(int32_t device) {
+    TRY(const CudaScope scope, CudaScope::enter(device, nullptr));
+    DeviceFlag flag;
+    void* memory = nullptr;
+    constexpr unsigned kVisible = cudaHostAllocPortable | cudaHostAllocMapped;
+    TRY(cuda_status(cudaHostAlloc(&memory, sizeof(int32_t), kVisible), "pinned word"));
+    flag.device_ = device;
+    flag.on_host_ = static_cast<int32_t*>(memory);
+    *flag.on_host_ = 0;
+    TRY(cuda_status(cudaHostGetDevicePointer(&memory, flag.on_host_, 0), "pinned word"));
+    flag.on_device_ = static_cast<int32_t*>(memory);
+    return flag;
+}
+
+DeviceFlag::~DeviceFlag() {
+    if (on_host_ == nullptr) return;
+    const Result<CudaScope> scope = CudaScope::enter(device_, nullptr);
+    cudaFreeHost(on_host_);
+}
+
 Status copy_to_device(void* device_memory, const void* host, uint64_t size_bytes) {
     return cuda_status(cudaMemcpy(device_memory, host, size_bytes, cudaMemcpyHostToDevice),
                        "copy to the device");

@@ -67,6 +67,37 @@ class DeviceBuffer {
     uint64_t size_bytes_ = 0;
 };
 
+// A word that kernels set and the host reads without a call to the device: pinned host memory.
+class DeviceFlag {
+  public:
+    DeviceFlag() noexcept = default;
+    static Result<DeviceFlag> create(int32_t device);
+    DeviceFlag(DeviceFlag&& other) noexcept { swap(other); }
+    DeviceFlag& operator=(DeviceFlag&& other) noexcept {
+        DeviceFlag moved(std::move(other));
+        swap(moved);
+        return *this;
+    }
+    ~DeviceFlag();
+
+    // What kernels set to 1.
+    [[nodiscard]] int32_t* on_device() const noexcept { return on_device_; }
+    // Whether it was set since the last call.
+    [[nodiscard]] bool take() const noexcept {
+        return __atomic_exchange_n(on_host_, 0, __ATOMIC_RELAXED) != 0;
+    }
+
+  private:
+    void swap(DeviceFlag& other) noexcept {
+        std::swap(device_, other.device_);
+        std::swap(on_host_, other.on_host_);
+        std::swap(on_device_, other.on_device_);
+    }
+    int32_t device_ = 0;
+    int32_t* on_host_ = nullptr;
+    int32_t* on_device_ = nullptr;
+};
+
 // Copies and fills that have ended when they return. A scope of the device is entered.
 Status copy_to_device(void* device_memory, const void* host, uint64_t size_bytes);
 // `rows` rows of `row_bytes`, the device's `pitch_bytes` apart.

@@ -27,6 +27,10 @@ Result<DeviceBuffer> DeviceBuffer::create(int32_t /*device*/,
     return no_backend();
 }
 DeviceBuffer::~DeviceBuffer() = default;
+Result<DeviceFlag> DeviceFlag::create(int32_t /*device*/) {
+    return no_backend();
+}
+DeviceFlag::~DeviceFlag() = default;
 Status copy_to_device(void* /*device_memory*/, const void* /*host*/, uint64_t /*size_bytes*/) {
     return no_backend();
 }

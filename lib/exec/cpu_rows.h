@@ -10,11 +10,21 @@
 
 namespace mmoe {
 
-enum class Precision : int32_t { kDefault = 0, kExact = 1 };  // values of mmoe_precision
+enum class Precision : int32_t { kDefault = 0, kExact = 1, kInt8 = 2 };  // as mmoe_precision
+
+// The rows of one GEMM. Both pack activations alike.
+struct GemmRows {
+    const cpu::Row* few = nullptr;   // serves any number of tokens
+    const cpu::Row* many = nullptr;  // serves experts of its least_tokens and more; null: none
+
+    [[nodiscard]] const cpu::Row& serving(int64_t tokens) const noexcept {
+        return many != nullptr && tokens >= many->least_tokens ? *many : *few;
+    }
+};
 
 struct CpuRows {
-    const cpu::Row* gate_up = nullptr;
-    const cpu::Row* down = nullptr;
+    GemmRows gate_up;
+    GemmRows down;
     const cpu::Elementwise* elementwise = nullptr;
 };
 

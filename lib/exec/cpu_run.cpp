@@ -55,12 +55,13 @@ class LayerRun {
         routing_.active = {at<int32_t>(run.plan.active_offset), experts};
     }
 
-    void operator()() {
+    bool operator()() {
         sort_slots(run_.args, run_.bundle.slots(), routing_);
         pack_hidden();
         multiply_gate_up();
         pack_intermediate();
         multiply_down();
+        return routing_.out_of_range;
     }
 
   private:
@@ -103,7 +104,7 @@ class LayerRun {
         for_ranges(run_.args.tokens, kPackElementsPerTask / layer_.hidden_size,
                    [&](uint32_t, int64_t begin, int64_t end) {
                        for (int64_t t = begin; t < end; ++t) {
-                           pack_row(*run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden,
+                           pack_row(*run_.rows.gate_up.few, bundle_.gate_up, run_.plan.hidden,
                                     run_.hidden_type, hidden_row(t), t);
                        }
                    });
@@ -119,7 +120,7 @@ class LayerRun {
                        for (int64_t slot = begin; slot < end; ++slot) {
                            const auto s = static_cast<size_t>(slot);
                            gather(hidden_row(routing_.token[s]), expert_of(slot).input_order, row);
-                           pack_row(*run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden,
+                           pack_row(*run_.rows.gate_up.few, bundle_.gate_up, run_.plan.hidden,
                                     run_.hidden_type, row, slot);
                        }
                    });
@@ -137,6 +138,10 @@ class LayerRun {
         return store_.expert(run_.bundle.slots()[static_cast<size_t>(expert)]);
     }
 
+    [[nodiscard]] CpuStore::Expert weights_of_active(int32_t i) const noexcept {
+        return weights_of(routing_.active[static_cast<size_t>(i)]);
+    }
+
     // Weights of the expert that owns a sorted slot.
     [[nodiscard]] CpuStore::Expert expert_of(int64_t slot) const noexcept {
         const auto next = std::upper_bound(routing_.first.begin(), routing_.first.end(), slot);
@@ -149,46 +154,59 @@ class LayerRun {
         for_ranges(routing_.slot_count(), kPackElementsPerTask / width,
                    [&](uint32_t, int64_t begin, int64_t end) {
                        for (int64_t slot = begin; slot < end; ++slot) {
-                           pack_row(*run_.rows.down, bundle_.down, run_.plan.intermediate,
+                           pack_row(*run_.rows.down.few, bundle_.down, run_.plan.intermediate,
                                     cpu::Element::kF32, values + slot * width, slot);
                        }
                    });
     }
 
-    // Multiplies the rows of slots [slot, slot + tokens) with one block. `row_of(i)` is the
-    // packed row of slot i.
+    // Consecutive slots of one expert.
+    struct SlotTile {
+        int32_t first;
+        int tokens;
+        bool last;  // of the expert
+    };
+
+    // One block of weights, and what the thread reads after its last tile; or null.
+    struct Block {
+        const uint8_t* records;
+        const uint8_t* next;
+    };
+
+    // Multiplies the rows of one tile with one block. `row_of(i)` is the packed row of slot i.
     template <class RowOf>
     void multiply_tile(const cpu::Row& row, const layout::CpuRecordPlan& plan,
-                       const PackedRows& rows, const uint8_t* block, const uint8_t* next_block,
-                       int32_t slot, int tokens, RowOf&& row_of, TileResult& result) const {
+                       const PackedRows& rows, const Block& block, const SlotTile& slots,
+                       RowOf&& row_of, TileResult& result) const {
         TileRows tile;
-        for (int i = 0; i < tokens; ++i) {
-            const int64_t index = row_of(slot + i);
+        for (int i = 0; i < slots.tokens; ++i) {
+            const int64_t index = row_of(slots.first + i);
             tile.x[i] = at<uint8_t>(rows.x_offset + index * rows.x_bytes);
             tile.sum[i] = at<float>(rows.sum_offset) + index * rows.sum_count;
             tile.scale[i] = at<float>(rows.scale_offset) + index * rows.scale_count;
         }
         cpu::MultiplyArgs args;
         args.plan = &plan;
-        args.block = block;
-        args.next_block = next_block;
+        args.block = block.records;
+        args.next_block = slots.last ? block.next : block.records;
         args.x = tile.x;
         args.x_sum = tile.sum;
         args.x_scale = tile.scale;
         args.out = result.values;
-        row.multiply(tokens, args);
+        row.multiply(slots.tokens, args);
     }
 
-    // Calls body(slot, tokens) for an expert's slots, cut as evenly as tiles allow.
+    // Calls body(tile) for an expert's slots, cut as evenly as the row's tiles allow.
     template <class Body>
-    void for_tiles(int32_t expert, Body&& body) const {
+    void for_tiles(int32_t expert, const cpu::Row& row, Body&& body) const {
         const int32_t first = routing_.first[static_cast<size_t>(expert)];
         const int64_t count = routing_.slots_of(expert);
-        const int64_t tiles = ceil_div(count, int64_t{cpu::kMaxTileTokens});
+        const int64_t tiles = ceil_div(count, int64_t{row.most_tokens});
         for (int64_t tile = 0; tile < tiles; ++tile) {
             const int64_t begin = count * tile / tiles;
             const int64_t end = count * (tile + 1) / tiles;
-            body(first + static_cast<int32_t>(begin), static_cast<int>(end - begin));
+            body(SlotTile{first + static_cast<int32_t>(begin), static_cast<int>(end - begin),
+                          tile + 1 == tiles});
         }
     }
 
@@ -218,6 +236,7 @@ class LayerRun {
     // The (expert, block) pairs whose cost starts in [begin_cost, end_cost).
     void gate_up_range(int64_t begin_cost, int64_t end_cost) const {
         const int64_t blocks = bundle_.gate_up.blocks();
+        const int64_t block_bytes = bundle_.gate_up.block_bytes();
         int64_t cost = 0;  // of everything before this expert
         for (int32_t i = 0; i < routing_.active_count && cost < end_cost; ++i) {
             const int32_t expert = routing_.active[static_cast<size_t>(i)];
@@ -227,31 +246,37 @@ class LayerRun {
             };
             const int64_t begin = first_at(begin_cost);
             const int64_t end = first_at(end_cost);
-            for (int64_t block = begin; block < end; ++block) gate_up_block(expert, block);
+            const CpuStore::Expert weights = weights_of(expert);
+            const uint8_t* following =
+                i + 1 < routing_.active_count ? weights_of_active(i + 1).gate_up : nullptr;
+            for (int64_t block = begin; block < end; ++block) {
+                const uint8_t* records = weights.gate_up + block * block_bytes;
+                gate_up_block(expert, weights, block,
+                              {records, block + 1 < blocks ? records + block_bytes : following});
+            }
             cost += blocks * each;
         }
     }
 
-    void gate_up_block(int32_t expert, int64_t block) const {
-        const CpuStore::Expert weights = weights_of(expert);
-        const uint8_t* records = weights.gate_up + block * bundle_.gate_up.block_bytes();
+    void gate_up_block(int32_t expert, const CpuStore::Expert& weights, int64_t block,
+                       const Block& records) const {
         const int64_t per_block = bundle_.gate_up.outputs_per_block();
         cpu::ActivateArgs args = activation();
         args.outputs = std::min(per_block, bundle_.gate_up.outputs - block * per_block);
         args.bias =
             weights.gate_up_bias == nullptr ? nullptr : weights.gate_up_bias + block * kLanes;
         float* out = at<float>(run_.plan.intermediate_offset) + block * per_block;
-        for_tiles(expert, [&](int32_t slot, int tokens) {
+        const cpu::Row& row = run_.rows.gate_up.serving(routing_.slots_of(expert));
+        for_tiles(expert, row, [&](const SlotTile& tile) {
             TileResult result;
             multiply_tile(
-                *run_.rows.gate_up, bundle_.gate_up, run_.plan.hidden, records,
-                records + bundle_.gate_up.block_bytes(), slot, tokens,
+                row, bundle_.gate_up, run_.plan.hidden, records, tile,
                 [&](int32_t s) {
                     return bundle_.input_order ? s : routing_.token[static_cast<size_t>(s)];
                 },
                 result);
-            for (int i = 0; i < tokens; ++i) {
-                const int32_t s = slot + i;
+            for (int i = 0; i < tile.tokens; ++i) {
+                const int32_t s = tile.first + i;
                 args.values = result.values + i * kLanes;
                 args.weight =
                     layer_.router_weight_on_input ? routing_.weight[static_cast<size_t>(s)] : 1.0F;
@@ -288,13 +313,21 @@ class LayerRun {
         const int64_t hidden = layer_.hidden_size;
         const int64_t first = begin * kLanes;
         const int64_t width = std::min(end * kLanes, hidden) - first;
+        const int64_t block_bytes = bundle_.down.block_bytes();
         float* sums = at<float>(run_.plan.sums_offset);
         for (int64_t t = 0; t < run_.args.tokens; ++t) {
             std::fill_n(sums + t * hidden + first, width, 0.0F);
         }
         for (int32_t i = 0; i < routing_.active_count; ++i) {
-            const int32_t expert = routing_.active[static_cast<size_t>(i)];
-            for (int64_t block = begin; block < end; ++block) down_block(expert, block);
+            const CpuStore::Expert weights = weights_of_active(i);
+            const uint8_t* following = i + 1 < routing_.active_count
+                                           ? weights_of_active(i + 1).down + begin * block_bytes
+                                           : nullptr;
+            for (int64_t block = begin; block < end; ++block) {
+                const uint8_t* records = weights.down + block * block_bytes;
+                down_block(routing_.active[static_cast<size_t>(i)], weights, block,
+                           {records, block + 1 < end ? records + block_bytes : following});
+            }
         }
         const auto element = static_cast<int64_t>(cpu::element_bytes(run_.output_type));
         auto* output = static_cast<uint8_t*>(run_.args.output);
@@ -304,22 +337,21 @@ class LayerRun {
         }
     }
 
-    void down_block(int32_t expert, int64_t block) const {
-        const CpuStore::Expert weights = weights_of(expert);
-        const uint8_t* records = weights.down + block * bundle_.down.block_bytes();
+    void down_block(int32_t expert, const CpuStore::Expert& weights, int64_t block,
+                    const Block& records) const {
         const int64_t first = block * kLanes;
         cpu::CombineArgs args = {};
         args.outputs = std::min<int64_t>(kLanes, layer_.hidden_size - first);
         args.bias = weights.down_bias == nullptr ? nullptr : weights.down_bias + first;
         float* sums = at<float>(run_.plan.sums_offset) + first;
-        for_tiles(expert, [&](int32_t slot, int tokens) {
+        const cpu::Row& row = run_.rows.down.serving(routing_.slots_of(expert));
+        for_tiles(expert, row, [&](const SlotTile& tile) {
             TileResult result;
             multiply_tile(
-                *run_.rows.down, bundle_.down, run_.plan.intermediate, records,
-                records + bundle_.down.block_bytes(), slot, tokens, [](int32_t s) { return s; },
-                result);
-            for (int i = 0; i < tokens; ++i) {
-                const auto s = static_cast<size_t>(slot + i);
+                row, bundle_.down, run_.plan.intermediate, records, tile,
+                [](int32_t s) { return s; }, result);
+            for (int i = 0; i < tile.tokens; ++i) {
+                const auto s = static_cast<size_t>(tile.first + i);
                 args.values = result.values + i * kLanes;
                 args.weight = layer_.router_weight_on_input ? 1.0F : routing_.weight[s];
                 args.sum = sums + routing_.token[s] * layer_.hidden_size;
@@ -338,10 +370,10 @@ class LayerRun {
 
 }  // namespace
 
-void run_cpu_layer(const CpuRun& run) {
-    if (run.args.tokens == 0) return;
+bool run_cpu_layer(const CpuRun& run) {
+    if (run.args.tokens == 0) return false;
     LayerRun layer(run);
-    layer();
+    return layer();
 }
 
 }  // namespace mmoe

@@ -20,7 +20,8 @@ struct CpuRun {
     const RunArgs& args;
 };
 
-// Allocates nothing; equal inputs give equal bits at any number of threads.
-void run_cpu_layer(const CpuRun& run);
+// Allocates nothing; equal inputs give equal bits at any number of threads. Returns whether an id
+// was out of range.
+bool run_cpu_layer(const CpuRun& run);
 
 }  // namespace mmoe

@@ -64,14 +64,14 @@ Result<CpuWorkspacePlan> plan_cpu_workspace(const CpuBundlePlan& bundle, const C
     plan.weight_offset = carver.take(plan.slots, sizeof(float));
     plan.active_offset = carver.take(need.expert_count, sizeof(int32_t));
     // Experts order their inputs differently, so each slot needs a row of its own.
-    plan.hidden = take_rows(carver, bundle.gate_up, *rows.gate_up,
+    plan.hidden = take_rows(carver, bundle.gate_up, *rows.gate_up.few,
                             bundle.input_order ? plan.slots : plan.tokens);
     if (bundle.input_order) {
         plan.gather_offset = carver.take(
             need.thread_count,
             bundle.gate_up.inputs * static_cast<int64_t>(cpu::element_bytes(need.hidden_type)));
     }
-    plan.intermediate = take_rows(carver, bundle.down, *rows.down, plan.slots);
+    plan.intermediate = take_rows(carver, bundle.down, *rows.down.few, plan.slots);
     plan.intermediate_offset =
         carver.take(plan.slots, bundle.gate_up.outputs * int64_t{sizeof(float)});
     plan.sums_offset = carver.take(plan.tokens, bundle.down.outputs * int64_t{sizeof(float)});

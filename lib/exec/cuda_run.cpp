@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cuda/launch.h"
+#include "exec/cuda_self_test.h"
 
 namespace mmoe {
 namespace {
@@ -11,20 +12,20 @@ namespace {
 // Slots are counted in 32 bits on the device.
 constexpr int64_t kMostSlots = INT32_MAX;
 
-cuda::Device device_of(const Context& context) noexcept {
-    return {context.cuda.multiprocessor_count,
-            10 * context.cuda.compute_major + context.cuda.compute_minor,
-            static_cast<int32_t>(context.cuda.shared_memory_bytes)};
-}
-
 cuda::Element element(cpu::Element type) noexcept {
     return static_cast<cuda::Element>(type);
 }
 
+cuda::Device device_of(const Context& context, const CudaWorkspace& workspace) noexcept {
+    cuda::Device device = describe_cuda_device(context);
+    device.distrusted_rows = workspace.distrusted_rows;
+    return device;
+}
+
 Result<uint64_t> plan_workspace(const Context& context, const cuda::Layer& layer,
                                 const ExecutorOptions& options) {
-    const char* reason = cuda::refuse(device_of(context), layer, element(options.hidden_type),
-                                      element(options.output_type));
+    const char* reason = cuda::refuse(describe_cuda_device(context), layer,
+                                      element(options.hidden_type), element(options.output_type));
     if (reason != nullptr) return Status::error(Code::kUnsupported, "%s", reason);
     if (options.precision == Precision::kExact) {
         return Status::error(
@@ -39,9 +40,11 @@ Result<uint64_t> plan_workspace(const Context& context, const cuda::Layer& layer
         cuda::workspace_bytes(layer, options.max_tokens, static_cast<int32_t>(options.max_top_k))};
 }
 
-cuda::Run describe_run(const ExecutorOptions& options, const RunArgs& args) noexcept {
+cuda::Run describe_run(const ExecutorOptions& options, const CudaWorkspace& workspace,
+                       const RunArgs& args) noexcept {
     cuda::Run run;
     run.tokens = args.tokens;
+    run.token_count = args.token_count;
     run.top_k = static_cast<int32_t>(args.top_k);
     run.hidden_type = element(options.hidden_type);
     run.output_type = element(options.output_type);
@@ -53,7 +56,21 @@ cuda::Run describe_run(const ExecutorOptions& options, const RunArgs& args) noex
     run.map_size = args.map_size;
     run.output = args.output;
     run.output_stride = args.output_stride;
+    run.skipped = workspace.out_of_range.on_device();
     return run;
+}
+
+// Rows that compute wrong numbers here never serve; without a row left, nothing does.
+Status test_rows(const Context& context, const Bundle& bundle, const ExecutorOptions& options,
+                 CudaWorkspace& workspace) {
+    TRY(const CudaSelfTest test, CudaSelfTest::create(context, bundle, options));
+    TRY(workspace.distrusted_rows, test.find_distrusted_rows());
+    const char* reason = cuda::refuse(device_of(context, workspace), bundle.cuda()->layer(),
+                                      element(options.hidden_type), element(options.output_type));
+    if (reason == nullptr) return {};
+    return Status::error(Code::kUnsupported,
+                         "self-test: every kernel for these weights computes wrong numbers on %s",
+                         context.cuda.name);
 }
 
 }  // namespace
@@ -68,12 +85,21 @@ Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle
                                             const ExecutorOptions& options) {
     TRY(const uint64_t bytes, plan_workspace(context, bundle.cuda()->layer(), options));
     CudaWorkspace workspace;
-    TRY(workspace.lease, Budget::take(context.budget, bytes, "workspace"));
-    TRY(workspace.memory,
-        DeviceBuffer::create(context.index, context.device_allocator, bytes, "workspace"));
+    workspace.size_bytes = bytes;
+    if (options.workspace != nullptr) {
+        TRY(check_given_workspace(options, bytes));
+        workspace.data = static_cast<uint8_t*>(options.workspace);
+    } else {
+        TRY(workspace.lease, Budget::take(context.budget, bytes, "workspace"));
+        TRY(workspace.memory,
+            DeviceBuffer::create(context.index, context.device_allocator, bytes, "workspace"));
+        workspace.data = workspace.memory.data();
+    }
+    TRY(workspace.out_of_range, DeviceFlag::create(context.index));
     TRY(const CudaScope scope, CudaScope::enter(context.index, nullptr));
-    TRY(fill_device(workspace.memory.data(), 0, bytes));
+    TRY(fill_device(workspace.data, 0, bytes));
     TRY(cuda_status(cuda::prepare(), "loading the kernels"));
+    if (options.self_test) TRY(test_rows(context, bundle, options, workspace));
     return workspace;
 }
 
@@ -83,29 +109,31 @@ Status run_cuda_layer(const Context& context, const CudaStore& store,
     const cuda::Layer& layer = store.layer();
     const uint64_t bytes =
         cuda::workspace_bytes(layer, args.tokens, static_cast<int32_t>(args.top_k));
-    if (bytes > workspace.memory.size_bytes()) {
+    if (bytes > workspace.size_bytes) {
         return Status::error(Code::kInvalidArgument,
                              "the bundle needs a workspace of %llu bytes, this executor has %llu",
                              static_cast<unsigned long long>(bytes),
-                             static_cast<unsigned long long>(workspace.memory.size_bytes()));
+                             static_cast<unsigned long long>(workspace.size_bytes));
     }
     TRY(const CudaScope scope, CudaScope::enter(context.index, stream));
-    return cuda_status(cuda::run_layer(device_of(context), layer, describe_run(options, args),
-                                       workspace.memory.data(), stream),
-                       "launch of the layer");
+    return cuda_status(
+        cuda::run_layer(device_of(context, workspace), layer,
+                        describe_run(options, workspace, args), workspace.data, stream),
+        "launch of the layer");
 }
 
 std::string explain_cuda_rows(const Context& context, const CudaStore& store,
-                              const ExecutorOptions& options, int64_t tokens) {
+                              const ExecutorOptions& options, const CudaWorkspace& workspace,
+                              int64_t tokens) {
     cuda::Run run;
     run.tokens = tokens;
     run.top_k = static_cast<int32_t>(options.max_top_k);
     run.hidden_type = element(options.hidden_type);
-    const cuda::Problem problem = cuda::describe(device_of(context), store.layer(), run);
+    const cuda::Problem problem = cuda::describe(device_of(context, workspace), store.layer(), run);
     std::string text = "T = " + std::to_string(tokens) + " on " + context.cuda.name + "\n";
     for (const char* gemm : {"gemm 1", "gemm 2"}) {
         for (const cuda::Row& row : cuda::rows()) {
-            const char* reason = row.refuse(problem);
+            const char* reason = cuda::passed_over(row, problem);
             text += std::string(gemm) + ": " + row.name +
                     (reason == nullptr ? "" : std::string(" passed over: ") + reason) + "\n";
             if (reason == nullptr) break;

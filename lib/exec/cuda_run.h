@@ -18,13 +18,18 @@ namespace mmoe {
 
 struct CudaWorkspace {
     Budget::Lease lease;
-    DeviceBuffer memory;
+    DeviceBuffer memory;      // unless the caller gave some
+    uint8_t* data = nullptr;  // device memory
+    uint64_t size_bytes = 0;
+    DeviceFlag out_of_range;
+    uint64_t distrusted_rows = 0;  // as in cuda::Device
 };
 
 Result<uint64_t> plan_cuda_workspace(const Context& context, const BundleSpec& spec,
                                      const Shard& shard, const ExecutorOptions& options);
 
-// Also loads the kernels, so that a later run may be captured in a graph.
+// Also loads the kernels, so that a later run may be captured in a graph, and tries them against
+// the CPU.
 Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle& bundle,
                                             const ExecutorOptions& options);
 
@@ -34,6 +39,7 @@ Status run_cuda_layer(const Context& context, const CudaStore& store,
                       const RunArgs& args, void* stream);
 
 std::string explain_cuda_rows(const Context& context, const CudaStore& store,
-                              const ExecutorOptions& options, int64_t tokens);
+                              const ExecutorOptions& options, const CudaWorkspace& workspace,
+                              int64_t tokens);
 
 }  // namespace mmoe

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// exec/cuda_run.h in a build without the CUDA toolkit, where no context has a CUDA device.
+// exec/cuda_run.h and exec/cuda_router.h in a build without the CUDA toolkit, where no context has
+// a CUDA device.
+#include "exec/cuda_router.h"
 #include "exec/cuda_run.h"
 
 namespace mmoe {
@@ -24,8 +26,12 @@ Status run_cuda_layer(const Context& /*context*/, const CudaStore& /*store*/,
                       const RunArgs& /*args*/, void* /*stream*/) {
     return no_backend();
 }
+Status route_on_cuda(const Context& /*context*/, const RouterArgs& /*args*/, void* /*stream*/) {
+    return no_backend();
+}
 std::string explain_cuda_rows(const Context& /*context*/, const CudaStore& /*store*/,
-                              const ExecutorOptions& /*options*/, int64_t /*tokens*/) {
+                              const ExecutorOptions& /*options*/,
+                              const CudaWorkspace& /*workspace*/, int64_t /*tokens*/) {
     return {};
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/executor.h"
 
+#include <algorithm>
+
 #include "bundle/support.h"
 #include "exec/cpu_run.h"
 #include "exec/cpu_workspace.h"
@@ -49,8 +51,14 @@ Result<std::shared_ptr<Executor>> Executor::create(std::shared_ptr<const Context
     TRY(const CpuWorkspacePlan plan,
         plan_largest(*context, bundle.layer(), bundle.cpu()->plan(), options));
     const auto bytes = static_cast<uint64_t>(plan.total_bytes);
-    TRY(executor->lease_, Budget::take(context->budget, bytes, "workspace"));
-    TRY(executor->workspace_, Buffer::create(context->allocator, bytes, "workspace"));
+    if (options.workspace != nullptr) {
+        TRY(check_given_workspace(options, bytes));
+        executor->workspace_ = {static_cast<uint8_t*>(options.workspace), bytes};
+    } else {
+        TRY(executor->lease_, Budget::take(context->budget, bytes, "workspace"));
+        TRY(executor->memory_, Buffer::create(context->allocator, bytes, "workspace"));
+        executor->workspace_ = {executor->memory_.data(), executor->memory_.size_bytes()};
+    }
     executor->context_ = std::move(context);
     return executor;
 }
@@ -68,26 +76,37 @@ Status Executor::run(const Bundle& bundle, const RunArgs& args, void* stream) {
     return run_cuda_layer(*context_, *bundle.cuda(), options_, cuda_, args, stream);
 }
 
-Status Executor::run_on_cpu(const Bundle& bundle, const RunArgs& args) {
+Status Executor::run_on_cpu(const Bundle& bundle, const RunArgs& given) {
+    RunArgs args = given;
+    if (args.token_count != nullptr) {
+        args.tokens = std::clamp<int64_t>(*args.token_count, 0, args.tokens);
+    }
     TRY(const CpuRows rows, choose_cpu_rows(bundle.cpu()->plan(), options_.hidden_type,
                                             options_.precision, context_->tier));
     TRY(const CpuWorkspacePlan plan,
         plan_cpu_workspace(bundle.cpu()->plan(), rows,
                            need_of(*context_, bundle.layer(), options_, args.tokens, args.top_k)));
-    if (static_cast<uint64_t>(plan.total_bytes) > workspace_.size_bytes()) {
+    if (static_cast<uint64_t>(plan.total_bytes) > workspace_.size()) {
         return Status::error(Code::kInvalidArgument,
                              "the bundle needs a workspace of %lld bytes, this executor has %zu",
-                             static_cast<long long>(plan.total_bytes), workspace_.size_bytes());
+                             static_cast<long long>(plan.total_bytes), workspace_.size());
     }
     TRY(context_->parallel->start());
-    run_cpu_layer(
+    const bool out_of_range = run_cpu_layer(
         {bundle, rows, plan, workspace_.data(), options_.hidden_type, options_.output_type, args});
+    if (out_of_range) out_of_range_.store(true, std::memory_order_relaxed);
     return {};
+}
+
+bool Executor::take_out_of_range() noexcept {
+    return context_->kind == DeviceKind::kCuda
+               ? cuda_.out_of_range.take()
+               : out_of_range_.exchange(false, std::memory_order_relaxed);
 }
 
 std::string Executor::explain(const Bundle& bundle, int64_t tokens) const {
     if (context_->kind == DeviceKind::kCuda) {
-        return explain_cuda_rows(*context_, *bundle.cuda(), options_, tokens);
+        return explain_cuda_rows(*context_, *bundle.cuda(), options_, cuda_, tokens);
     }
     std::string text = "T = " + std::to_string(tokens) + " on the CPU, " +
                        cpu::tier_name(context_->tier) + ", " +

@@ -2,8 +2,10 @@
 // The Marlin MoE executor: rows chosen, workspace held; serves one run at a time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/exclusive.h"
@@ -34,6 +36,8 @@ class Executor {
 
     // `stream`: a cudaStream_t; null on the CPU.
     Status run(const Bundle& bundle, const RunArgs& args, void* stream);
+    // Whether an id of a run has been out of range since this was last asked.
+    [[nodiscard]] bool take_out_of_range() noexcept;
     [[nodiscard]] std::string explain(const Bundle& bundle, int64_t tokens) const;
 
   private:
@@ -43,8 +47,10 @@ class Executor {
     std::shared_ptr<const Context> context_;
     ExecutorOptions options_;
     Budget::Lease lease_;
-    Buffer workspace_;    // on the CPU
-    CudaWorkspace cuda_;  // on a CUDA device
+    Buffer memory_;                          // on the CPU, unless the caller gave some
+    std::span<uint8_t> workspace_;           // on the CPU
+    std::atomic<bool> out_of_range_{false};  // on the CPU
+    CudaWorkspace cuda_;                     // on a CUDA device
     Exclusive running_;
 };
 

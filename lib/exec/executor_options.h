@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "base/status.h"
 #include "cpu/launch.h"
 #include "exec/cpu_rows.h"
 
@@ -15,6 +16,12 @@ struct ExecutorOptions {
     cpu::Element hidden_type = cpu::Element::kBf16;
     cpu::Element output_type = cpu::Element::kBf16;
     Precision precision = Precision::kDefault;
+    bool self_test = true;
+    void* workspace = nullptr;  // the caller's memory, or null: the executor's own
+    uint64_t workspace_bytes = 0;
 };
+
+// Of the caller's memory for a workspace, which is there: its alignment and size.
+Status check_given_workspace(const ExecutorOptions& options, uint64_t needed_bytes);
 
 }  // namespace mmoe

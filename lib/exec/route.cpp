@@ -7,15 +7,19 @@
 namespace mmoe {
 namespace {
 
-// Expert of an id, or -1 if the slot is skipped.
+constexpr int64_t kSkipped = -1;
+constexpr int64_t kOutOfRange = -2;
+
+// Expert of an id, or one of the above.
 int64_t resolve(const RunArgs& args, std::span<const int32_t> residence, int32_t id) noexcept {
-    if (args.expert_map != nullptr) {
-        if (id < 0 || id >= args.map_size) return -1;
-        id = args.expert_map[id];
+    const auto experts = static_cast<int64_t>(residence.size());
+    const bool mapped = args.expert_map != nullptr;
+    if (id < 0 || id >= (mapped ? args.map_size : experts)) {
+        return id == -1 ? kSkipped : kOutOfRange;
     }
-    const bool here = id >= 0 && static_cast<size_t>(id) < residence.size() &&
-                      residence[static_cast<size_t>(id)] >= 0;
-    return here ? id : -1;
+    if (mapped) id = args.expert_map[id];
+    if (id >= experts) return kOutOfRange;
+    return id >= 0 && residence[static_cast<size_t>(id)] >= 0 ? id : kSkipped;
 }
 
 }  // namespace
@@ -24,10 +28,12 @@ void sort_slots(const RunArgs& args, std::span<const int32_t> residence,
                 Routing& routing) noexcept {
     const std::span<int32_t> first = routing.first;
     std::fill(first.begin(), first.end(), 0);
+    routing.out_of_range = false;
     const int64_t slots = args.tokens * args.top_k;
     for (int64_t slot = 0; slot < slots; ++slot) {
         const int64_t expert = resolve(args, residence, args.expert_ids[slot]);
         if (expert >= 0) ++first[static_cast<size_t>(expert) + 1];
+        if (expert == kOutOfRange) routing.out_of_range = true;
     }
     routing.active_count = 0;
     for (size_t e = 0; e + 1 < first.size(); ++e) {

@@ -17,6 +17,7 @@ struct Routing {
     std::span<float> weight;    // [T * top_k]: router weight of each sorted slot
     std::span<int32_t> active;  // [E]: experts with at least one slot, rising
     int32_t active_count = 0;
+    bool out_of_range = false;  // an id other than -1 that stands for no expert of the layer
 
     [[nodiscard]] int32_t slot_count() const noexcept { return first.back(); }
     [[nodiscard]] int32_t slots_of(int32_t expert) const noexcept {

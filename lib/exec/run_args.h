@@ -7,7 +7,8 @@
 namespace mmoe {
 
 struct RunArgs {
-    int64_t tokens = 0;  // T
+    int64_t tokens = 0;                    // T
+    const int32_t* token_count = nullptr;  // [1] tokens of this run; or null: T
     int64_t top_k = 0;
     const void* hidden = nullptr;  // [T, H], rows hidden_stride elements apart
     int64_t hidden_stride = 0;

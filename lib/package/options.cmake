@@ -1,5 +1,6 @@
 # What a builder may choose. Defaults of a dependency are those of a guest: library only.
 option(BUILD_SHARED_LIBS "Build libmarlin_moe as a shared library" ON)
+option(MMOE_STATIC "Beside the shared library, make and install the static one" ${PROJECT_IS_TOP_LEVEL})
 set(MMOE_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if a toolkit is found), ON or OFF")
 set_property(CACHE MMOE_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(MMOE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})

@@ -6,6 +6,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
     # GCC 12 sees overlapping copies inside std::string's operator+ (its bug 105651).
     list(APPEND flags -Wno-restrict)
 endif()
+if(MINGW)
+    # Its C++ library has ISO printf, but GCC checks against Microsoft's, which lacks %zu.
+    list(APPEND flags -D__USE_MINGW_ANSI_STDIO=1 -Wno-format -Wno-format-extra-args)
+endif()
 if(MMOE_WERROR)
     list(APPEND flags -Werror)
 endif()
@@ -23,6 +27,9 @@ target_compile_options(mmoe_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 # Asserts state what callers have proved; a release library has none.
 target_compile_definitions(mmoe_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:NDEBUG>)
+if(MINGW)  # where the stack protector's functions are a library
+    target_link_libraries(mmoe_flags INTERFACE ssp)
+endif()
 if(MMOE_SANITIZE)
     target_link_options(mmoe_flags INTERFACE -fsanitize=${MMOE_SANITIZE})
 endif()

@@ -84,19 +84,18 @@ class BatchRun {
     // Values that the file side must not hold.
     [[nodiscard]] Status check(int64_t expert) const {
         const FileShape& shape = batch_.file;
-        const TensorView view = file_view(expert, memory_.role);
-        TRY(check_values(shape.config, shape.outputs, shape.inputs, memory_.role, view));
-        if (memory_.group_index == nullptr) return {};
-        return check_values(shape.config, shape.outputs, shape.inputs, Role::kGroupIndex,
-                            group_index(expert));
+        if (memory_.role != Role::kBias) {
+            ProjectionTensors tensors;
+            tensor_of(&tensors) = file_view(expert, memory_.role);
+            TRY(check_values(shape.config, shape.inputs, memory_.role, tensors));
+        }
+        return memory_.group_index == nullptr ? Status() : check_group(expert);
     }
     [[nodiscard]] Status check_order(int64_t expert) const {
         if (memory_.role == Role::kGroupIndex) {
             return check_permutation({reinterpret_cast<const int32_t*>(marlin(expert)), inputs()});
         }
-        if (memory_.group_index == nullptr) return {};
-        return check_values(batch_.file.config, batch_.file.outputs, batch_.file.inputs,
-                            Role::kGroupIndex, group_index(expert));
+        return memory_.group_index == nullptr ? Status() : check_group(expert);
     }
 
     [[nodiscard]] Status pack(int64_t expert, int64_t first_row) const {
@@ -138,6 +137,14 @@ class BatchRun {
     }
 
   private:
+    // The order that the file's tensor of this expert comes with.
+    [[nodiscard]] Status check_group(int64_t expert) const {
+        ProjectionTensors tensors;
+        tensors.group_index = group_index(expert);
+        const FileShape& shape = batch_.file;
+        return check_values(shape.config, shape.inputs, Role::kGroupIndex, tensors);
+    }
+
     [[nodiscard]] size_t inputs() const noexcept { return static_cast<size_t>(batch_.file.inputs); }
     [[nodiscard]] uint8_t* file(int64_t expert) const noexcept {
         return static_cast<uint8_t*>(memory_.file) + expert * file_bytes_;
@@ -163,6 +170,7 @@ class BatchRun {
     }
     [[nodiscard]] TensorView& tensor_of(ProjectionTensors* tensors) const noexcept {
         if (memory_.role == Role::kScale) return tensors->scale;
+        if (memory_.role == Role::kGroupIndex) return tensors->group_index;
         return memory_.role == Role::kZeroPoint ? tensors->zero_point : tensors->weight;
     }
 

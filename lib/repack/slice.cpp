@@ -42,6 +42,7 @@ bool is_possible(const QuantConfig& config, int64_t intermediate, int64_t ranks)
 }  // namespace
 
 int64_t most_ranks(const QuantConfig& config, int64_t intermediate, int64_t ranks) {
+    ranks = std::min(ranks, intermediate);  // more would be empty, and be counted down one by one
     while (ranks > 1 && !is_possible(config, intermediate, ranks)) --ranks;
     return ranks;
 }

@@ -9,8 +9,8 @@
 //
 //     order  = input_order(down's group index)        activation order of down
 //     slice  = plan_slice(config, I, ranks, rank)
-//     gate   = move_outputs(gate, channels)           channels: order[first, first + size), or
-//     up     = move_outputs(up, channels)               slice_outputs() where there is no order
+//     gate   = OutputGather(gate, channels)           channels: order[first, first + size), or
+//     up     = OutputGather(up, channels)               slice_outputs() where there is no order
 //     biases = of the same channels; down's bias belongs to rank 0 alone
 //     down   = slice_inputs(down, slice)
 //
@@ -26,6 +26,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "checkpoint/quant_config.h"
+#include "unpack/row_memory.h"
 #include "unpack/unpack.h"
 
 namespace mmoe {
@@ -50,14 +51,31 @@ Result<Slice> plan_slice(const QuantConfig& config, int64_t intermediate, int64_
 // The most ranks, not above `ranks`, that plan_slice() serves.
 [[nodiscard]] int64_t most_ranks(const QuantConfig& config, int64_t intermediate, int64_t ranks);
 
-// Rows [first, first + size) of a projection, where they lie.
-std::unique_ptr<Unpacker> slice_outputs(std::unique_ptr<Unpacker> source, const Slice& slice);
+// Rows from `first` on, where they lie.
+std::unique_ptr<Unpacker> slice_outputs(std::unique_ptr<Unpacker> source, int64_t first);
 
-// Rows channels[0], channels[1], ... of a projection of `outputs` rows, each at most once. Reads
-// the source once, in strips of `max_rows`, and keeps the rows.
-Result<std::unique_ptr<Unpacker>> move_outputs(std::unique_ptr<Unpacker> source, int64_t outputs,
-                                               std::span<const int32_t> channels, int64_t max_rows,
-                                               std::shared_ptr<const Allocator> allocator);
+// Rows channels[0], channels[1], ... of a projection of `outputs` rows, each at most once: brought
+// together from strips that come in any number and kept in memory of their own.
+class OutputGather {
+  public:
+    // `like`: any strip of the projection. `channels` must outlive the gather.
+    static Result<OutputGather> create(const Canonical& like, int64_t outputs,
+                                       std::span<const int32_t> channels,
+                                       std::shared_ptr<const Allocator> allocator);
+
+    // `strip` starts at row `first_output` of the projection; rows that are not wanted are skipped.
+    void add(const Canonical& strip, int64_t first_output) noexcept;
+
+    // Once every strip has come. Row i is row channels[i].
+    std::unique_ptr<Unpacker> finish() &&;
+
+  private:
+    OutputGather() = default;
+
+    std::vector<int32_t> place_;  // [outputs]: row of the result, or -1
+    std::vector<int32_t> order_;  // of the strips' columns
+    RowMemory memory_;
+};
 
 // Columns of the slice, in groups of its group size. Strips of at most `max_rows` rows, which is
 // also the source's limit. Activation order has gone into gate and up: the result has none.

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The unpackers of slices: rows where they lie, rows moved, columns cut out.
+// The unpackers of slices: rows where they lie, rows brought together, columns cut out.
 #include <cassert>
 #include <cstddef>
 #include <cstring>
 
 #include "base/checked.h"
 #include "repack/slice.h"
-#include "unpack/row_memory.h"
 
 namespace mmoe {
 
 namespace {
+
+constexpr int32_t kNotHere = -1;
 
 // Memory for rows of the shape of a strip.
 Result<RowMemory> rows_like(Canonical strip, int64_t rows,
@@ -35,17 +36,19 @@ class OutputSlice final : public Unpacker {
     int64_t first_;
 };
 
-// The rows have been moved into memory; the source is kept for what its strips point to.
-class MovedOutputs final : public Unpacker {
+// Rows that have been brought together.
+class GatheredOutputs final : public Unpacker {
   public:
-    MovedOutputs(std::unique_ptr<Unpacker> source, RowMemory memory)
-        : source_(std::move(source)), memory_(std::move(memory)) {}
+    GatheredOutputs(std::vector<int32_t> order, RowMemory memory)
+        : order_(std::move(order)), memory_(std::move(memory)) {}
     Canonical strip(int64_t first_row, int64_t rows) override {
-        return memory_.view(first_row, rows);
+        Canonical strip = memory_.view(first_row, rows);
+        strip.order = order_;
+        return strip;
     }
 
   private:
-    std::unique_ptr<Unpacker> source_;
+    std::vector<int32_t> order_;
     RowMemory memory_;
 };
 
@@ -102,30 +105,33 @@ class InputSlice final : public Unpacker {
 
 }  // namespace
 
-std::unique_ptr<Unpacker> slice_outputs(std::unique_ptr<Unpacker> source, const Slice& slice) {
-    return std::make_unique<OutputSlice>(std::move(source), slice.first);
+std::unique_ptr<Unpacker> slice_outputs(std::unique_ptr<Unpacker> source, int64_t first) {
+    return std::make_unique<OutputSlice>(std::move(source), first);
 }
 
-Result<std::unique_ptr<Unpacker>> move_outputs(std::unique_ptr<Unpacker> source, int64_t outputs,
-                                               std::span<const int32_t> channels, int64_t max_rows,
-                                               std::shared_ptr<const Allocator> allocator) {
-    constexpr int32_t kNotHere = -1;
-    std::vector<int32_t> place(static_cast<size_t>(outputs), kNotHere);
+Result<OutputGather> OutputGather::create(const Canonical& like, int64_t outputs,
+                                          std::span<const int32_t> channels,
+                                          std::shared_ptr<const Allocator> allocator) {
+    OutputGather gather;
+    gather.place_.assign(static_cast<size_t>(outputs), kNotHere);
     for (size_t i = 0; i < channels.size(); ++i) {
-        place[static_cast<size_t>(channels[i])] = static_cast<int32_t>(i);
+        gather.place_[static_cast<size_t>(channels[i])] = static_cast<int32_t>(i);
     }
-    TRY(RowMemory memory, rows_like(source->strip(0, 1), static_cast<int64_t>(channels.size()),
-                                    std::move(allocator)));
-    for (int64_t first = 0; first < outputs; first += max_rows) {
-        const int64_t rows = std::min(max_rows, outputs - first);
-        const Canonical strip = source->strip(first, rows);
-        for (int64_t row = 0; row < rows; ++row) {
-            const int32_t to = place[static_cast<size_t>(first + row)];
-            if (to != kNotHere) copy_row(strip, row, memory, to);
-        }
+    gather.order_.assign(like.order.begin(), like.order.end());
+    TRY(gather.memory_,
+        rows_like(like, static_cast<int64_t>(channels.size()), std::move(allocator)));
+    return gather;
+}
+
+void OutputGather::add(const Canonical& strip, int64_t first_output) noexcept {
+    for (int64_t row = 0; row < strip.rows; ++row) {
+        const int32_t to = place_[static_cast<size_t>(first_output + row)];
+        if (to != kNotHere) copy_row(strip, row, memory_, to);
     }
-    return std::unique_ptr<Unpacker>(
-        std::make_unique<MovedOutputs>(std::move(source), std::move(memory)));
+}
+
+std::unique_ptr<Unpacker> OutputGather::finish() && {
+    return std::make_unique<GatheredOutputs>(std::move(order_), std::move(memory_));
 }
 
 Result<std::unique_ptr<Unpacker>> slice_inputs(std::unique_ptr<Unpacker> source, const Slice& slice,

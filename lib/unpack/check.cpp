@@ -104,18 +104,42 @@ bool has_shape(const ExpectedTensor& expected, const TensorView& tensor) {
     return true;
 }
 
-Status check_scales(const TensorView& scale, int64_t count) {
-    int64_t bad = -1;
+// Index of the first scale that `is_wanted`, or -1.
+template <class Wanted>
+int64_t find_scale(const TensorView& scale, const Wanted& is_wanted) {
+    const int64_t count = scale.shape[0] * scale.shape[1];
+    int64_t found = -1;
     with_scales(scale, [&](auto load) {
-        for (int64_t i = 0; i < count && bad < 0; ++i) {
-            if (!std::isfinite(load(i))) bad = i;
+        for (int64_t i = 0; i < count && found < 0; ++i) {
+            if (is_wanted(load(i))) found = i;
         }
     });
+    return found;
+}
+
+// Rows of compressed-tensors are outputs; those of other formats are groups.
+bool outputs_come_first(const QuantConfig& config) {
+    return config.format == Format::kCompressedTensors;
+}
+
+// Marlin's outputs are named by their place in memory.
+ScalePlace place_of(const QuantConfig& config, const ProjectionTensors& tensors, int64_t index) {
+    const int64_t row = index / tensors.scale.shape[1];
+    const int64_t column = index % tensors.scale.shape[1];
+    if (outputs_come_first(config)) return {tensors.first_output + row, column};
+    return {tensors.first_output + column, row};
+}
+
+Status check_scales(const QuantConfig& config, const ProjectionTensors& tensors) {
+    if (tensors.scale.absent()) return {};
+    const int64_t bad =
+        find_scale(tensors.scale, [](float scale) { return !std::isfinite(scale); });
     if (bad < 0) return {};
+    const ScalePlace place = place_of(config, tensors, bad);
     return Status::error(Code::kBadData,
-                         "%s: expected finite numbers, got infinity or NaN at [%" PRId64
-                         ", %" PRId64 "]",
-                         role_name(Role::kScale), bad / scale.shape[1], bad % scale.shape[1]);
+                         "scale of output %" PRId64 ", group %" PRId64
+                         ": expected a finite number, got infinity or NaN",
+                         place.output, place.group);
 }
 
 }  // namespace
@@ -162,14 +186,21 @@ Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inpu
 
 Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
                     const TensorView& tensor) {
+    if (tensor.absent()) {
+        const ExpectedTensor expected = expected_tensor(config, outputs, inputs, role);
+        if (!expected.required) return {};
+        return Status::error(Code::kMissingTensor, "%s: expected %s %s, got no tensor",
+                             role_name(role), dtype_list(expected.dtypes).c_str(),
+                             shape_text(expected.shape, expected.rank).c_str());
+    }
+    return check_form(config, outputs, inputs, role, tensor);
+}
+
+Status check_form(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
+                  const TensorView& tensor) {
     const ExpectedTensor expected = expected_tensor(config, outputs, inputs, role);
     const std::string shape = shape_text(expected.shape, expected.rank);
     const std::string got = shape_text(tensor.shape, tensor.rank);
-    if (tensor.absent()) {
-        if (!expected.required) return {};
-        return Status::error(Code::kMissingTensor, "%s: expected %s %s, got no tensor",
-                             role_name(role), dtype_list(expected.dtypes).c_str(), shape.c_str());
-    }
     if (expected.rank == 0) {
         return Status::error(Code::kBadData, "%s: expected no tensor by the config, got %s %s",
                              role_name(role), dtype_name(tensor.dtype), got.c_str());
@@ -199,15 +230,15 @@ Status check_group_order(const QuantConfig& config, int64_t inputs, const Tensor
                          role_name(Role::kGroupIndex), group_size);
 }
 
-Status check_values(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
-                    const TensorView& tensor) {
+Status check_values(const QuantConfig& config, int64_t inputs, Role role,
+                    const ProjectionTensors& tensors) {
     switch (role) {
         case Role::kScale:
-            return check_scales(tensor, outputs * (inputs / config.group_size_for(inputs)));
+            return check_scales(config, tensors);
         case Role::kZeroPoint:
-            return check_zero_points(config, tensor);
+            return check_zero_points(config, tensors.zero_point, tensors.first_output);
         case Role::kGroupIndex:
-            return check_group_order(config, inputs, tensor);
+            return check_group_order(config, inputs, tensors.group_index);
         default:
             return {};  // every code is a number
     }
@@ -220,9 +251,30 @@ Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inpu
     TRY(check_tensor(config, outputs, inputs, Role::kScale, tensors.scale));
     TRY(check_tensor(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point));
     TRY(check_tensor(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
-    TRY(check_values(config, outputs, inputs, Role::kScale, tensors.scale));
-    TRY(check_values(config, outputs, inputs, Role::kGroupIndex, tensors.group_index));
-    return check_values(config, outputs, inputs, Role::kZeroPoint, tensors.zero_point);
+    TRY(check_values(config, inputs, Role::kScale, tensors));
+    TRY(check_values(config, inputs, Role::kGroupIndex, tensors));
+    return check_values(config, inputs, Role::kZeroPoint, tensors);
+}
+
+TensorPart part_of_outputs(const QuantConfig& config, int64_t inputs, Role role, int64_t first,
+                           int64_t rows) {
+    // What outputs before `first` and the rows themselves take is what any projection of so many
+    // outputs takes.
+    const ExpectedTensor before = expected_tensor(config, first, inputs, role);
+    const ExpectedTensor own = expected_tensor(config, rows, inputs, role);
+    TensorPart part;
+    for (int axis = 0; axis < own.rank; ++axis) part.count[axis] = own.shape[axis];
+    if (role == Role::kGroupIndex) return part;
+    const int axis = own.rank == 1 || outputs_come_first(config) ? 0 : 1;
+    part.first[axis] = before.shape[axis];
+    return part;
+}
+
+std::optional<ScalePlace> find_negative_scale(const QuantConfig& config,
+                                              const ProjectionTensors& tensors) {
+    const int64_t found = find_scale(tensors.scale, [](float scale) { return scale < 0; });
+    if (found < 0) return std::nullopt;
+    return place_of(config, tensors, found);
 }
 
 }  // namespace mmoe

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct ProjectionTensors {
     TensorView scale;
     TensorView zero_point;
     TensorView group_index;
+    // Where its first output stands in the file's projection, if these are a part of one: see
+    // part_of_outputs(). Sentences count from the file's first.
+    int64_t first_output = 0;
 };
 
 // Dimensions and types that a role must have for [N, K] weights; for checks before data is read
@@ -44,6 +48,10 @@ ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64
 // the format has no padding.
 Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inputs);
 
+// Rank, shape and type of a role's tensor; its data may still be in a file.
+Status check_form(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
+                  const TensorView& tensor);
+
 // Presence, rank, shape and type of one role of an existing [N, K].
 Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
                     const TensorView& tensor);
@@ -52,16 +60,35 @@ Status check_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, 
 // absent tensor is fine.
 Status check_group_order(const QuantConfig& config, int64_t inputs, const TensorView& group_index);
 
-// What a tensor of the right shape and type may still get wrong: scales that are not finite, zero
-// points that cannot be told, a group index that is none.
-Status check_values(const QuantConfig& config, int64_t outputs, int64_t inputs, Role role,
-                    const TensorView& tensor);
+// What a role's tensor of the right shape and type may still get wrong: scales that are not
+// finite, zero points that cannot be told, a group index that is none. An absent one is fine.
+Status check_values(const QuantConfig& config, int64_t inputs, Role role,
+                    const ProjectionTensors& tensors);
+
+// Outputs that every format cuts at whole elements, words and tiles.
+inline constexpr int64_t kOutputUnit = 64;
+
+// The part of a role's tensor that belongs to outputs [first, first + rows): together the parts of
+// all roles are a projection of `rows` outputs in the same packing. `first` is a multiple of
+// kOutputUnit, and so is `rows` unless it reaches the last output.
+TensorPart part_of_outputs(const QuantConfig& config, int64_t inputs, Role role, int64_t first,
+                           int64_t rows);
 
 // All of the above, then values: finite scales, zero points that can be told, group index. The
 // sentence names the role, expected and got; the caller puts layer, expert and projection before
 // it.
 Status check_projection(const QuantConfig& config, int64_t outputs, int64_t inputs,
                         const ProjectionTensors& tensors);
+
+// A scale below zero: the formula holds for it, but kernels for 8-bit activations need positive
+// ones.
+struct ScalePlace {
+    int64_t output = 0;
+    int64_t group = 0;
+};
+// The first in memory, of checked tensors.
+std::optional<ScalePlace> find_negative_scale(const QuantConfig& config,
+                                              const ProjectionTensors& tensors);
 
 // [K]: the file column that comes to each place of the canonical form; empty where none moves.
 // `group_index` has been checked, or is absent.

@@ -10,7 +10,7 @@ namespace mmoe {
 namespace {
 
 // int8 [N, G]: z - 2^(bits-1).
-Status check_signed(int bits, const TensorView& zero_point) {
+Status check_signed(int bits, const TensorView& zero_point, int64_t first_output) {
     const auto* stored = static_cast<const int8_t*>(zero_point.data);
     const auto middle = static_cast<int>(middle_code(bits));
     const int64_t groups = zero_point.shape[1];
@@ -19,14 +19,14 @@ Status check_signed(int bits, const TensorView& zero_point) {
         return Status::error(Code::kBadData,
                              "zero point of output %" PRId64 ", group %" PRId64
                              ": expected %d to %d, got %d",
-                             i / groups, i % groups, -middle, middle - 1, stored[i]);
+                             first_output + i / groups, i % groups, -middle, middle - 1, stored[i]);
     }
     return {};
 }
 
 // Words [G, N / fields] of GPTQ v1 written field by field: a zero point of 0 has spilled over
 // its neighbours, and what is left of it reads as 16 (or 256) as well.
-Status check_minus_one(int bits, const TensorView& zero_point) {
+Status check_minus_one(int bits, const TensorView& zero_point, int64_t first_output) {
     const auto* stored = static_cast<const uint32_t*>(zero_point.data);
     const int64_t words = zero_point.shape[1];
     const int fields = 32 / bits;
@@ -37,14 +37,14 @@ Status check_minus_one(int bits, const TensorView& zero_point) {
                                  "zero point of output %" PRId64 ", group %" PRId64
                                  ": expected a stored value below %u, got %u, which a zero point "
                                  "of 0 leaves when one is subtracted field by field",
-                                 i % words * fields + index, i / words, field_mask(bits),
-                                 field_mask(bits));
+                                 first_output + i % words * fields + index, i / words,
+                                 field_mask(bits), field_mask(bits));
         }
     }
     return {};
 }
 
-Status check_middle(const QuantConfig& config, const TensorView& zero_point) {
+Status check_middle(const QuantConfig& config, const TensorView& zero_point, int64_t first_output) {
     const auto* stored = static_cast<const uint32_t*>(zero_point.data);
     const int64_t words = zero_point.shape[1];
     const int fields = 32 / config.bits;
@@ -56,8 +56,8 @@ Status check_middle(const QuantConfig& config, const TensorView& zero_point) {
             return Status::error(Code::kBadData,
                                  "zero point of output %" PRId64 ", group %" PRId64
                                  ": expected %u in a symmetric layer, got %u",
-                                 i % words * fields + index, i / words, middle_code(config.bits),
-                                 value);
+                                 first_output + i % words * fields + index, i / words,
+                                 middle_code(config.bits), value);
         }
     }
     return {};
@@ -65,13 +65,14 @@ Status check_middle(const QuantConfig& config, const TensorView& zero_point) {
 
 }  // namespace
 
-Status check_zero_points(const QuantConfig& config, const TensorView& zero_point) {
+Status check_zero_points(const QuantConfig& config, const TensorView& zero_point,
+                         int64_t first_output) {
     if (zero_point.absent()) return {};
     if (config.zero_point_form == ZeroPointForm::kInt8)
-        return check_signed(config.bits, zero_point);
-    if (!config.asymmetric()) return check_middle(config, zero_point);
+        return check_signed(config.bits, zero_point, first_output);
+    if (!config.asymmetric()) return check_middle(config, zero_point, first_output);
     if (config.zero_point_form == ZeroPointForm::kMinusOne) {
-        return check_minus_one(config.bits, zero_point);
+        return check_minus_one(config.bits, zero_point, first_output);
     }
     return {};
 }

@@ -11,8 +11,10 @@
 namespace mmoe {
 
 // Refuses stored values that no zero point can have, values that two zero points share, and in a
-// symmetric layer values other than 2^(bits-1). Shape and type have been checked.
-Status check_zero_points(const QuantConfig& config, const TensorView& zero_point);
+// symmetric layer values other than 2^(bits-1). Shape and type have been checked. Sentences count
+// outputs from `first_output`.
+Status check_zero_points(const QuantConfig& config, const TensorView& zero_point,
+                         int64_t first_output);
 
 // A word of packed zero points whose fields are the true values.
 [[nodiscard]] constexpr uint32_t true_zero_points(uint32_t stored, ZeroPointForm form,

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What the built library shows to the linker: exactly the documented symbols leave it, it needs
-nothing that a user would have to install, and none of our objects can end or talk for the process.
+nothing that a user would have to install, none of our objects can end or talk for the process, and
+a release is hardened: read-only relocations, bound at once, checked stacks and copies.
 
     binary.py HEADER MAP LIBRARY OBJECT...
 """
@@ -16,7 +17,8 @@ ALLOWED_NEEDED = re.compile(r"lib(c|m|dl|pthread|rt|stdc\+\+|gcc_s)\.so\.\d+|ld-
 
 # Functions that end the process, write to its streams or install handlers.
 FORBIDDEN = re.compile(r"(__)?(abort|exit|_exit|_Exit|quick_exit|assert_fail|v?f?printf(_chk)?|puts|"
-                       r"putchar|fputs|fputc|perror|stdout|stderr|signal|sigaction|raise)|"
+                       r"putchar|fputs|fputc|putc|fwrite|fopen|v?dprintf|perror|syslog|stdout|stderr|"
+                       r"signal|sigaction|raise|kill|atexit|system|longjmp)|"
                        r"_ZSt4(cout|cerr|clog)")
 
 
@@ -48,6 +50,22 @@ def needed_libraries(library):
     return re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "-d", library))
 
 
+def hardening_problems(library, objects):
+    dynamic = run("readelf", "-dW", library)
+    segments = run("readelf", "-lW", library)
+    called = set().union(*map(undefined_symbols, objects))
+    wanted = {
+        "read-only relocations (RELRO)": "GNU_RELRO" in segments,
+        "symbols bound at once (BIND_NOW)": "BIND_NOW" in dynamic,
+        "no text relocations": "TEXTREL" not in dynamic,
+        "no search path of its own": not re.search(r"\((RPATH|RUNPATH)\)", dynamic),
+        "a stack that is not code": re.search(r"GNU_STACK.* RW +0x", segments) is not None,
+        "stack protector": "__stack_chk_fail" in called,
+        "checked copies (_FORTIFY_SOURCE)": any(name.endswith("_chk") for name in called),
+    }
+    return [f"library: expected {what}" for what, is_so in wanted.items() if not is_so]
+
+
 def host_stub_calls(item):
     """nvcc gives every device function a host body that is never called and calls exit."""
     return {"exit"} if item.endswith(".cu.o") else set()
@@ -59,6 +77,7 @@ def problems(header_path, map_path, library, objects):
     found += differences("library", declared, exported_symbols(library))
     found += [f"library needs {name}" for name in needed_libraries(library)
               if not ALLOWED_NEEDED.fullmatch(name)]
+    found += hardening_problems(library, objects)
     found += [f"{item}: calls {name}" for item in objects
               for name in sorted(undefined_symbols(item) - host_stub_calls(item))
               if FORBIDDEN.fullmatch(name)]

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that knows the library by its file name alone: load it, use it, unload it, 200
- * times. With no GPU, driver or toolkit there must still be a CPU. Linked with libdl only. */
+/* A program that knows the library by its file name alone: load it, use it and its threads,
+ * unload it, a thousand times. With no GPU, driver or toolkit there must still be a CPU. Linked
+ * with libdl only. */
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 
 #include "marlin_moe.h"
 
-enum { kRepeats = 200 };
+enum { kRepeats = 1000 };
 
 /* A symbol as a function pointer; ISO C has no cast for it. */
 typedef void (*AnyFunction)(void);
@@ -32,6 +33,9 @@ static void use_once(void* library) {
     mmoe_status (*context_create)(const mmoe_context_options*, mmoe_context**, mmoe_error*) =
         (mmoe_status(*)(const mmoe_context_options*, mmoe_context**, mmoe_error*))find_function(
             library, "mmoe_context_create");
+    mmoe_status (*route)(const mmoe_context*, const mmoe_route_args*, void*, mmoe_error*) =
+        (mmoe_status(*)(const mmoe_context*, const mmoe_route_args*, void*,
+                        mmoe_error*))find_function(library, "mmoe_route");
     void (*context_destroy)(mmoe_context*) =
         (void (*)(mmoe_context*))find_function(library, "mmoe_context_destroy");
 
@@ -43,6 +47,14 @@ static void use_once(void* library) {
         .struct_size = sizeof options, .device_kind = MMOE_DEVICE_CPU, .thread_count = 2};
     mmoe_context* context = NULL;
     assert_int_equal(context_create(&options, &context, NULL), MMOE_OK);
+    float logits[2] = {1, 2}, weight = 0;
+    int32_t id = -1;
+    mmoe_route_args args = {.struct_size = sizeof args};
+    args.logits = (mmoe_tensor){logits, MMOE_DTYPE_F32, 2, {1, 2}, {0}};
+    args.expert_ids = (mmoe_tensor){&id, MMOE_DTYPE_I32, 2, {1, 1}, {0}};
+    args.expert_weights = (mmoe_tensor){&weight, MMOE_DTYPE_F32, 2, {1, 1}, {0}};
+    assert_int_equal(route(context, &args, NULL, NULL), MMOE_OK); /* starts the threads */
+    assert_int_equal(id, 1);
     context_destroy(context);
 }
 

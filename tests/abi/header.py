@@ -7,6 +7,8 @@
     header.py HEADER cdef     the declarations without preprocessor lines, for cffi and LuaJIT
     header.py HEADER stubs    C: every function with an empty body, to be compiled with debug
                               information for abidiff
+    header.py HEADER next     the header as the next version may have it: one more member in every
+                              structure that says its size, one more function
 
 The header is written for readers like this one: one style, no function-like macros, no unions.
 Text that this file cannot read is therefore an error.
@@ -114,11 +116,24 @@ def stubs(header):
     return "\n".join(lines + [""])
 
 
+def next_version(text):
+    """mmoe_error stays as it is: callers may leave its size out."""
+    text = re.sub(r"(typedef struct (mmoe_(?!error\b)\w+) \{\s*uint32_t struct_size;.*?)\} \2;",
+                  r"\1    uint64_t next_member; /**< 0: as before. */\n} \2;", text, flags=re.S)
+    text = re.sub(r"(#define MMOE_VERSION_MINOR) (\d+)", lambda m: f"{m[1]} {int(m[2]) + 1}", text)
+    return text.replace("MMOE_API uint32_t mmoe_version(void);",
+                        "MMOE_API uint32_t mmoe_version(void);\nMMOE_API int mmoe_next_function(void);")
+
+
 def main():
     forms = {"tables": tables, "cdef": lambda header: header.declarations, "stubs": stubs}
-    if len(sys.argv) != 3 or sys.argv[2] not in forms:
+    if len(sys.argv) == 3 and sys.argv[2] == "next":
+        with open(sys.argv[1], encoding="utf-8") as file:
+            sys.stdout.write(next_version(file.read()))
+    elif len(sys.argv) == 3 and sys.argv[2] in forms:
+        sys.stdout.write(forms[sys.argv[2]](parse(sys.argv[1])))
+    else:
         raise SystemExit(__doc__)
-    sys.stdout.write(forms[sys.argv[2]](parse(sys.argv[1])))
 
 
 if __name__ == "__main__":

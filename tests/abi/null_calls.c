@@ -46,6 +46,11 @@ static mmoe_status call_context_create(const struct Attempt* a) {
     return status;
 }
 
+static mmoe_status call_context_info(const struct Attempt* a) {
+    mmoe_device_description description = {.struct_size = sizeof description};
+    return mmoe_context_info(keep(a, 0, a->tiny->context), keep(a, 1, &description), a->error);
+}
+
 static mmoe_status call_quant_config_create(const struct Attempt* a) {
     const mmoe_quant_fields fields = {.struct_size = sizeof fields, .bits = 4, .group_size = 32};
     mmoe_quant_config* out = kPoison;
@@ -288,6 +293,11 @@ static mmoe_status call_executor_run(const struct Attempt* a) {
                              keep(a, 2, &args), NULL, a->error);
 }
 
+static mmoe_status call_executor_poll(const struct Attempt* a) {
+    mmoe_executor_findings findings = {.struct_size = sizeof findings};
+    return mmoe_executor_poll(keep(a, 0, a->tiny->executor), keep(a, 1, &findings), a->error);
+}
+
 static mmoe_status call_executor_explain(const struct Attempt* a) {
     char text[1] = "x";
     const size_t needed_bytes =
@@ -339,6 +349,7 @@ const struct NullRow kNullRows[] = {
     {"mmoe_device_count", call_device_count, "r"},
     {"mmoe_device_info", call_device_info, "r"},
     {"mmoe_context_create", call_context_create, "or"},
+    {"mmoe_context_info", call_context_info, "rr"},
     {"mmoe_context_destroy", call_every_destroy, "o"},
     {"mmoe_quant_config_create", call_quant_config_create, "rr"},
     {"mmoe_quant_config_load", call_quant_config_load, "ror"},
@@ -374,6 +385,7 @@ const struct NullRow kNullRows[] = {
     {"mmoe_executor_plan", call_executor_plan, "rrrrr"},
     {"mmoe_executor_create", call_executor_create, "rrrr"},
     {"mmoe_executor_run", call_executor_run, "rrro"},
+    {"mmoe_executor_poll", call_executor_poll, "rr"},
     {"mmoe_executor_explain", call_executor_explain, "ooo"},
     {"mmoe_executor_destroy", call_every_destroy, "o"},
     {"mmoe_route", call_route, "rro"},

@@ -21,6 +21,12 @@ enum { kTailBytes = 64, kCanaryBytes = 16, kCanary = 0xA5 };
 
 static mmoe_error last_error;
 
+/* Where the members begin that came after version 1. */
+enum {
+    kFirstExecutorOptionsBytes = offsetof(mmoe_executor_options, skip_self_test),
+    kFirstRunArgsBytes = offsetof(mmoe_run_args, token_count)
+};
+
 /* Calls take the structure's memory, already filled with a valid example. */
 typedef mmoe_status (*Call)(struct TinyLayer* tiny, void* memory);
 
@@ -154,6 +160,10 @@ static mmoe_status fill_device_description(struct TinyLayer* tiny, void* memory)
     return mmoe_device_info(MMOE_DEVICE_CPU, 0, memory, &last_error);
 }
 
+static mmoe_status fill_context_device(struct TinyLayer* tiny, void* memory) {
+    return mmoe_context_info(tiny->context, memory, &last_error);
+}
+
 static mmoe_status fill_quant_fields(struct TinyLayer* tiny, void* memory) {
     return mmoe_quant_config_info(tiny->config, memory, &last_error);
 }
@@ -188,6 +198,10 @@ static mmoe_status fill_executor_plan(struct TinyLayer* tiny, void* memory) {
                               memory, &last_error);
 }
 
+static mmoe_status fill_executor_findings(struct TinyLayer* tiny, void* memory) {
+    return mmoe_executor_poll(tiny->executor, memory, &last_error);
+}
+
 static mmoe_status fill_load_progress(struct TinyLayer* tiny, void* memory) {
     mmoe_load* load = NULL;
     assert_int_equal(mmoe_load_start(tiny->context, tiny->checkpoint, 0, NULL, &load, NULL),
@@ -208,8 +222,9 @@ static mmoe_status fill_bundle_description(struct TinyLayer* tiny, void* memory)
 struct SizeRow {
     const char* name;
     Call call;
-    uint32_t size_bytes; /* of version 1 */
-    const void* example; /* valid members of a given structure; NULL: zeros */
+    uint32_t first_bytes; /* of version 1 */
+    uint32_t size_bytes;  /* of this version */
+    const void* example;  /* valid members of a given structure; NULL: zeros */
 };
 
 static unsigned char* guarded(uint32_t size_bytes) {
@@ -255,11 +270,13 @@ static mmoe_status give(struct TinyLayer* tiny, const struct SizeRow* row, uint3
 
 static void check_given(struct TinyLayer* tiny, const struct SizeRow* row) {
     const uint32_t size = row->size_bytes, longer = size + kTailBytes;
-    const uint32_t wrong_sizes[] = {0, 4, size - 1, kImplausible};
+    const uint32_t first = row->first_bytes;
+    const uint32_t wrong_sizes[] = {0, 4, first - 1, kImplausible};
     for (int i = 0; i < 4; ++i) {
         expect_status(row, "wrong size", MMOE_ERR_STRUCT_SIZE, give(tiny, row, wrong_sizes[i], 0));
     }
-    expect_status(row, "version 1", MMOE_OK, give(tiny, row, size, 0));
+    expect_status(row, "version 1", MMOE_OK, give(tiny, row, first, 0));
+    expect_status(row, "this version", MMOE_OK, give(tiny, row, size, 0));
     expect_status(row, "zero tail", MMOE_OK, give(tiny, row, longer, 0));
     expect_status(row, "first byte of the tail", MMOE_ERR_STRUCT_SIZE,
                   give(tiny, row, longer, size));
@@ -268,10 +285,10 @@ static void check_given(struct TinyLayer* tiny, const struct SizeRow* row) {
 }
 
 static void check_filled(struct TinyLayer* tiny, const struct SizeRow* row) {
-    const uint32_t size = row->size_bytes;
-    const uint32_t sizes[] = {0, 4, size - 1, kImplausible, size, size + kTailBytes};
-    for (int i = 0; i < 6; ++i) {
-        const int refused = sizes[i] < size || sizes[i] == kImplausible;
+    const uint32_t size = row->size_bytes, first = row->first_bytes;
+    const uint32_t sizes[] = {0, 4, first - 1, kImplausible, first, size, size + kTailBytes};
+    for (int i = 0; i < 7; ++i) {
+        const int refused = sizes[i] < first || sizes[i] == kImplausible;
         const uint32_t memory_bytes = memory_for(sizes[i], 4);
         unsigned char* memory = guarded(memory_bytes);
         for (uint32_t byte = size; byte < memory_bytes; ++byte) memory[byte] = kCanary;
@@ -302,47 +319,71 @@ static void given_structures_follow_the_rule(void** state) {
     const mmoe_layer layer = tiny->layer;
     const mmoe_executor_options executor_options = tiny->executor_options;
     const struct SizeRow rows[] = {
-        {"mmoe_context_create", take_context_options, sizeof context_options, &context_options},
-        {"mmoe_quant_config_create", take_quant_fields, sizeof fields, &fields},
+        {"mmoe_context_create", take_context_options, sizeof context_options,
+         sizeof context_options, &context_options},
+        {"mmoe_quant_config_create", take_quant_fields, sizeof fields, sizeof fields, &fields},
         {"mmoe_checkpoint_open", take_checkpoint_options, sizeof checkpoint_options,
-         &checkpoint_options},
-        {"mmoe_support_query", take_layer_query, sizeof layer, &layer},
-        {"mmoe_bundle_plan layer", take_layer_bundle_plan, sizeof layer, &layer},
-        {"mmoe_bundle_create layer", take_layer_bundle_create, sizeof layer, &layer},
-        {"mmoe_executor_plan layer", take_layer_executor_plan, sizeof layer, &layer},
-        {"mmoe_bundle_plan", take_bundle_options_plan, sizeof bundle_options, &bundle_options},
-        {"mmoe_bundle_create", take_bundle_options_create, sizeof bundle_options, &bundle_options},
-        {"mmoe_bundle_load", take_bundle_options_load, sizeof bundle_options, &bundle_options},
-        {"mmoe_load_start", take_bundle_options_start, sizeof bundle_options, &bundle_options},
-        {"mmoe_bundle_open", take_bundle_open_options, sizeof open_options, &open_options},
-        {"mmoe_executor_plan", take_executor_options_plan, sizeof executor_options,
-         &executor_options},
-        {"mmoe_executor_create", take_executor_options_create, sizeof executor_options,
-         &executor_options},
-        {"mmoe_executor_run", take_run_args, sizeof args, &args},
-        {"mmoe_route", take_route_args, sizeof route_args, &route_args},
-        {"mmoe_marlin_pack", take_marlin_matrix, sizeof marlin_matrix, &marlin_matrix},
-        {"mmoe_marlin_unpack", take_marlin_args, sizeof marlin_args, &marlin_args},
+         sizeof checkpoint_options, &checkpoint_options},
+        {"mmoe_support_query", take_layer_query, sizeof layer, sizeof layer, &layer},
+        {"mmoe_bundle_plan layer", take_layer_bundle_plan, sizeof layer, sizeof layer, &layer},
+        {"mmoe_bundle_create layer", take_layer_bundle_create, sizeof layer, sizeof layer, &layer},
+        {"mmoe_executor_plan layer", take_layer_executor_plan, sizeof layer, sizeof layer, &layer},
+        {"mmoe_bundle_plan", take_bundle_options_plan, sizeof bundle_options, sizeof bundle_options,
+         &bundle_options},
+        {"mmoe_bundle_create", take_bundle_options_create, sizeof bundle_options,
+         sizeof bundle_options, &bundle_options},
+        {"mmoe_bundle_load", take_bundle_options_load, sizeof bundle_options, sizeof bundle_options,
+         &bundle_options},
+        {"mmoe_load_start", take_bundle_options_start, sizeof bundle_options, sizeof bundle_options,
+         &bundle_options},
+        {"mmoe_bundle_open", take_bundle_open_options, sizeof open_options, sizeof open_options,
+         &open_options},
+        {"mmoe_executor_plan", take_executor_options_plan, kFirstExecutorOptionsBytes,
+         sizeof executor_options, &executor_options},
+        {"mmoe_executor_create", take_executor_options_create, kFirstExecutorOptionsBytes,
+         sizeof executor_options, &executor_options},
+        {"mmoe_executor_run", take_run_args, kFirstRunArgsBytes, sizeof args, &args},
+        {"mmoe_route", take_route_args, sizeof route_args, sizeof route_args, &route_args},
+        {"mmoe_marlin_pack", take_marlin_matrix, sizeof marlin_matrix, sizeof marlin_matrix,
+         &marlin_matrix},
+        {"mmoe_marlin_unpack", take_marlin_args, sizeof marlin_args, sizeof marlin_args,
+         &marlin_args},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) check_given(tiny, &rows[i]);
 }
 
 static void filled_structures_follow_the_rule(void** state) {
     static const struct SizeRow kRows[] = {
-        {"mmoe_device_info", fill_device_description, sizeof(mmoe_device_description), NULL},
-        {"mmoe_quant_config_info", fill_quant_fields, sizeof(mmoe_quant_fields), NULL},
-        {"mmoe_checkpoint_tensor_at", fill_tensor_info_at, sizeof(mmoe_tensor_info), NULL},
-        {"mmoe_checkpoint_tensor_find", fill_tensor_info_find, sizeof(mmoe_tensor_info), NULL},
-        {"mmoe_checkpoint_layer_info layer", fill_layer_of_checkpoint, sizeof(mmoe_layer), NULL},
-        {"mmoe_checkpoint_layer_info place", fill_layer_place, sizeof(mmoe_layer_place), NULL},
-        {"mmoe_support_query", fill_support, sizeof(mmoe_support), NULL},
-        {"mmoe_bundle_plan", fill_bundle_plan, sizeof(mmoe_memory_plan), NULL},
-        {"mmoe_executor_plan", fill_executor_plan, sizeof(mmoe_memory_plan), NULL},
-        {"mmoe_load_poll", fill_load_progress, sizeof(mmoe_load_progress), NULL},
-        {"mmoe_bundle_info layer", fill_layer_of_bundle, sizeof(mmoe_layer), NULL},
-        {"mmoe_bundle_info description", fill_bundle_description, sizeof(mmoe_bundle_description),
+        {"mmoe_device_info", fill_device_description, sizeof(mmoe_device_description),
+         sizeof(mmoe_device_description), NULL},
+        {"mmoe_context_info", fill_context_device, sizeof(mmoe_device_description),
+         sizeof(mmoe_device_description), NULL},
+        {"mmoe_quant_config_info", fill_quant_fields, sizeof(mmoe_quant_fields),
+         sizeof(mmoe_quant_fields), NULL},
+        {"mmoe_checkpoint_tensor_at", fill_tensor_info_at, sizeof(mmoe_tensor_info),
+         sizeof(mmoe_tensor_info), NULL},
+        {"mmoe_checkpoint_tensor_find", fill_tensor_info_find, sizeof(mmoe_tensor_info),
+         sizeof(mmoe_tensor_info), NULL},
+        {"mmoe_checkpoint_layer_info layer", fill_layer_of_checkpoint, sizeof(mmoe_layer),
+         sizeof(mmoe_layer), NULL},
+        {"mmoe_checkpoint_layer_info place", fill_layer_place, sizeof(mmoe_layer_place),
+         sizeof(mmoe_layer_place), NULL},
+        {"mmoe_support_query", fill_support, offsetof(mmoe_support, most_tensor_ranks),
+         sizeof(mmoe_support), NULL},
+        {"mmoe_bundle_plan", fill_bundle_plan, sizeof(mmoe_memory_plan), sizeof(mmoe_memory_plan),
          NULL},
-        {"mmoe_marlin_describe", fill_marlin_description, sizeof(mmoe_marlin_description), NULL},
+        {"mmoe_executor_plan", fill_executor_plan, sizeof(mmoe_memory_plan),
+         sizeof(mmoe_memory_plan), NULL},
+        {"mmoe_executor_poll", fill_executor_findings, sizeof(mmoe_executor_findings),
+         sizeof(mmoe_executor_findings), NULL},
+        {"mmoe_load_poll", fill_load_progress, sizeof(mmoe_load_progress),
+         sizeof(mmoe_load_progress), NULL},
+        {"mmoe_bundle_info layer", fill_layer_of_bundle, sizeof(mmoe_layer), sizeof(mmoe_layer),
+         NULL},
+        {"mmoe_bundle_info description", fill_bundle_description, sizeof(mmoe_bundle_description),
+         sizeof(mmoe_bundle_description), NULL},
+        {"mmoe_marlin_describe", fill_marlin_description, sizeof(mmoe_marlin_description),
+         sizeof(mmoe_marlin_description), NULL},
     };
     for (size_t i = 0; i < sizeof kRows / sizeof *kRows; ++i) check_filled(*state, &kRows[i]);
 }

@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#if defined(_WIN32)
+    #include <direct.h>
+#else
+    #include <sys/stat.h>
+#endif
 
 #include <cmocka.h>
 
@@ -93,6 +97,14 @@ mmoe_marlin_args tiny_marlin_args(void) {
 
 const char* tiny_checkpoint_path(void) {
     return MMOE_TEST_SCRATCH "/tiny_checkpoint";
+}
+
+static void make_checkpoint_folder(void) {
+#if defined(_WIN32)
+    _mkdir(tiny_checkpoint_path());
+#else
+    mkdir(tiny_checkpoint_path(), 0777);
+#endif
 }
 
 static void write_file(const char* name, const void* data, size_t size_bytes) {
@@ -204,7 +216,7 @@ int tiny_layer_setup(void** state) {
                                                      .max_tokens = 1,
                                                      .max_top_k = 1,
                                                      .hidden_dtype = MMOE_DTYPE_F32};
-    mkdir(tiny_checkpoint_path(), 0777);
+    make_checkpoint_folder();
     write_file("config.json", kConfigJson, strlen(kConfigJson));
     write_safetensors();
     mmoe_error error = {0};

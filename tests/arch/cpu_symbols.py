@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-TIERS = ("avx2", "avx512", "avx512bf16")
+TIERS = ("avx2", "avxvnni", "avx512", "avx512bf16", "amxbf16")
 
 
 def problems(nm, path):

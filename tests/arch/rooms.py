@@ -15,7 +15,7 @@ import tempfile
 
 # Room -> what it may include besides itself and the standard library. A room or a file of one.
 LAUNCH_CPU, LAUNCH_CUDA = "kernels/cpu/launch.h", "kernels/cuda/launch.h"
-FILL_CUDA = "kernels/cuda/fill.h"
+FILL_CUDA, ROUTER_CUDA = "kernels/cuda/fill.h", "kernels/cuda/router.h"
 LIB_ROOMS = ["base", "checkpoint", "unpack", "repack", "device", "bundle", "exec", "api"]
 MAY_INCLUDE = {
     "kernels/layout": [],
@@ -29,7 +29,7 @@ MAY_INCLUDE = {
     "lib/bundle": ["lib/base", "lib/checkpoint", "lib/unpack", "lib/repack", "lib/device",
                    "kernels/layout", LAUNCH_CUDA],
     "lib/exec": ["lib/base", "lib/checkpoint", "lib/bundle", "lib/device", "kernels/layout",
-                 LAUNCH_CPU, LAUNCH_CUDA],
+                 LAUNCH_CPU, LAUNCH_CUDA, ROUTER_CUDA, FILL_CUDA],
     "lib/api": [f"lib/{room}" for room in LIB_ROOMS] + ["include", LAUNCH_CPU],
     "examples": ["include"],
     "bindings": ["include"],
@@ -37,7 +37,8 @@ MAY_INCLUDE = {
 
 # Headers from outside that only the named rooms may use.
 OUTSIDE = {
-    re.compile(r"cuda.*|cooperative_groups.*|driver_types\.h|mma\.h"): ["lib/device", "kernels/cuda"],
+    re.compile(r"cuda.*|cooperative_groups.*|driver_types\.h|mma\.h"): ["lib/device", "kernels/cuda",
+                                                                         "examples"],
     re.compile(r"nlohmann/.*"): ["lib/checkpoint", "examples"],
     re.compile(r"iostream|ostream|fstream"): ["examples", "bindings"],
 }

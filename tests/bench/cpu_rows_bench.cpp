@@ -133,7 +133,7 @@ void measure(const Row& row, bool asymmetric, const uint8_t* memory) {
 void probe(const uint8_t* memory) {
     double seconds = best_seconds([&] { bench::read_all(memory, kMemoryBytes); });
     std::printf("one core reads %.2f GB/s\n", static_cast<double>(kMemoryBytes) / seconds * 1e-9);
-    if (usable_tier() < Tier::kAvx512Bf16) return;
+    if (!usable(Tier::kAvx512Bf16)) return;
     seconds = best_seconds([] { bench::multiply_bf16(bench::kProbeSteps); });
     std::printf(
         "one core multiplies %.1f GFLOP/s in bf16\n",
@@ -146,7 +146,7 @@ int main(int argc, char** argv) {
     const uint8_t* memory = make_memory();
     probe(memory);
     for (const Row& row : rows()) {
-        if (row.tier > usable_tier() || row.tier == Tier::kScalar) continue;
+        if (!usable(row.tier) || row.tier == Tier::kScalar) continue;
         if (argc > 1 && std::strstr(row.name, argv[1]) == nullptr) continue;
         measure(row, false, memory);
         if (row.bits == 4) measure(row, true, memory);

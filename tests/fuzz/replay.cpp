@@ -30,7 +30,7 @@ int main(int argument_count, char** arguments) {
     }
     const std::vector<std::filesystem::path> files = files_in(arguments[1]);
     for (const std::filesystem::path& file : files) {
-        std::printf("%s\n", file.filename().c_str());
+        std::printf("%s\n", file.filename().string().c_str());
         std::fflush(stdout);
         std::ifstream stream(file, std::ios::binary);
         const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};

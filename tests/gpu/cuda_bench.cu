@@ -6,13 +6,15 @@
 // not from the L2 cache; layers follow each other without overlap; median over graph replays.
 // Before timing, two tokens of each point are compared with a double computation on the device.
 //
-//     cuda_bench [most tokens] [bits] [symmetric 0|1]
+//     cuda_bench [most tokens] [bits] [symmetric 0|1] [part of a shape's name] [least tokens]
+//                [part of a row's name: time that row instead of the chosen one]
 #include <cuda_runtime.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <random>
 #include <string>
@@ -84,6 +86,9 @@ struct Options {
     int most_tokens = 8192;
     int bits = 4;
     bool symmetric = false;
+    const char* shape = "";
+    int least_tokens = 1;
+    const char* row = nullptr;
 };
 
 cuda::Matrix make_matrix(int experts, int inputs, int outputs, const Options& options,
@@ -94,8 +99,8 @@ cuda::Matrix make_matrix(int experts, int inputs, int outputs, const Options& op
     matrix.outputs = outputs;
     matrix.group_size = kGroup;
     const int64_t words = int64_t{inputs} * outputs * matrix.bits / 32;
-    matrix.tile_stride_bytes = 128 * matrix.bits;
-    matrix.tile_row_stride_bytes = matrix.tile_stride_bytes * (outputs / 64);
+    matrix.tile_row_stride_bytes = 128 * matrix.bits;  // the order of a bundle: [N/64][K/16]
+    matrix.tile_stride_bytes = matrix.tile_row_stride_bytes * (inputs / 16);
     matrix.expert_stride_bytes = 4 * words;
     auto* codes = allocate<uint32_t>(experts * words);
     fill_words<<<1024, 256>>>(codes, experts * words, seed);
@@ -140,9 +145,10 @@ __device__ double weight_at(const cuda::Matrix& matrix, int64_t expert, int64_t 
     const auto tile = layout::MarlinTile::kK16N64;
     const int bits = matrix.bits;
     const uint32_t mask = (1u << bits) - 1;
-    const auto place = layout::marlin_place(k, n, matrix.outputs, bits, tile);
-    const auto* codes =
-        static_cast<const uint32_t*>(matrix.codes) + expert * (matrix.expert_stride_bytes / 4);
+    const auto place = layout::marlin_place_in_tile(k % 16, n % 64, bits, tile);
+    const auto* codes = reinterpret_cast<const uint32_t*>(
+        static_cast<const uint8_t*>(matrix.codes) + expert * matrix.expert_stride_bytes +
+        k / 16 * matrix.tile_row_stride_bytes + n / 64 * matrix.tile_stride_bytes);
     const uint32_t code = (codes[place.word] >> (place.field * bits)) & mask;
     const int64_t row = expert * matrix.groups() + k / matrix.group_size;
     uint32_t zero = 1u << (bits - 1);
@@ -306,17 +312,31 @@ Point time_layers(Bench& bench, size_t sets, double estimate_us) {
     return {times[times.size() / 2], times[times.size() / 10], times[times.size() * 9 / 10]};
 }
 
+const cuda::Row* named_row(const Bench& bench) {
+    if (bench.options.row == nullptr) return nullptr;
+    const cuda::Problem problem = cuda::describe(bench.device, bench.layers[0], bench.run);
+    for (const cuda::Row& row : cuda::rows()) {
+        const bool named = std::strstr(row.name, bench.options.row) != nullptr;
+        if (named && row.refuse(problem) == nullptr) return &row;
+    }
+    return nullptr;
+}
+
 void time_tokens(Bench& bench, int tokens) {
     const size_t sets = layer_sets(bench.shape, tokens, bench.options.bits);
     for (size_t i = 0; i < sets; ++i) fill_routing(bench, tokens, bench.ids[i], tokens * 31 + i);
     bench.run.tokens = tokens;
+    bench.run.row = named_row(bench);
     enqueue(bench, 0);
     check(cudaStreamSynchronize(bench.stream), "first run");
     const double error = std::max(token_error(bench.layers[0], bench.run, 0),
                                   token_error(bench.layers[0], bench.run, tokens - 1));
     const double estimate = active_bytes(bench.shape, tokens, bench.options.bits) / 3e6;
     const Point point = time_layers(bench, sets, estimate);
-    const cuda::Row* row = cuda::choose(cuda::describe(bench.device, bench.layers[0], bench.run));
+    const cuda::Row* row =
+        bench.run.row != nullptr
+            ? bench.run.row
+            : cuda::choose(cuda::describe(bench.device, bench.layers[0], bench.run));
     char date[16];
     const std::time_t now = std::time(nullptr);
     std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
@@ -334,7 +354,7 @@ void time_tokens(Bench& bench, int tokens) {
 void time_shape(const Shape& shape, const Options& options, const cuda::Device& device) {
     Bench bench = {shape, options, device, nullptr, {}, {}, {}, nullptr};
     check(cudaStreamCreate(&bench.stream), "stream");
-    const size_t sets = layer_sets(shape, 1, options.bits);
+    const size_t sets = layer_sets(shape, options.least_tokens, options.bits);
     for (size_t i = 0; i < sets; ++i) {
         bench.layers.push_back(make_layer(shape, options, i + 1));
         bench.ids.push_back(allocate<int32_t>(int64_t{options.most_tokens} * shape.top_k));
@@ -355,7 +375,9 @@ void time_shape(const Shape& shape, const Options& options, const cuda::Device& 
     const size_t bytes = cuda::workspace_bytes(bench.layers[0], options.most_tokens, shape.top_k);
     bench.workspace = allocate<uint8_t>(static_cast<int64_t>(bytes));
     check(cudaMemset(bench.workspace, 0, bytes), "workspace");
-    for (int tokens = 1; tokens <= options.most_tokens; tokens *= 2) time_tokens(bench, tokens);
+    for (int tokens = options.least_tokens; tokens <= options.most_tokens; tokens *= 2) {
+        time_tokens(bench, tokens);
+    }
     for (const cuda::Layer& layer : bench.layers) {
         release(layer.w13);
         release(layer.w2);
@@ -375,6 +397,9 @@ int main(int argc, char** argv) {
     if (argc > 1) options.most_tokens = std::atoi(argv[1]);
     if (argc > 2) options.bits = std::atoi(argv[2]);
     if (argc > 3) options.symmetric = std::atoi(argv[3]) != 0;
+    if (argc > 4) options.shape = argv[4];
+    if (argc > 5) options.least_tokens = std::atoi(argv[5]);
+    if (argc > 6) options.row = argv[6];
     int count = 0;
     if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) {
         std::printf("skipped: no CUDA device\n");
@@ -389,6 +414,8 @@ int main(int argc, char** argv) {
     std::printf(
         "date,commit,card,clocks,shape,bits,symmetric,group_size,dtype,tokens,us_median,"
         "us_p10,us_p90,rel_err,row\n");
-    for (const Shape& shape : kShapes) time_shape(shape, options, device);
+    for (const Shape& shape : kShapes) {
+        if (std::strstr(shape.name, options.shape) != nullptr) time_shape(shape, options, device);
+    }
     return 0;
 }

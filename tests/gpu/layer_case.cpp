@@ -163,10 +163,12 @@ void make_routing(const LayerCase& test, TestLayer& made, Generator& random) {
 double activate(const LayerCase& test, double gate, double up) {
     const double limit = test.limit;
     const double a = std::fmin(gate, limit);
-    const double u = std::fmax(std::fmin(up, limit), -limit);
+    // Where nothing is gated, u is 1: it takes neither clamp nor beta.
+    const double u = test.gated ? std::fmax(std::fmin(up, limit), -limit) : 1;
+    const double beta = test.gated ? test.beta : 0;
     switch (test.activation) {
         case cuda::Activation::kSilu:
-            return a / (1 + std::exp(-test.alpha * a)) * (u + test.beta);
+            return a / (1 + std::exp(-test.alpha * a)) * (u + beta);
         case cuda::Activation::kGelu:
             return 0.5 * a * (1 + std::erf(a / std::sqrt(2.0))) * u;
         case cuda::Activation::kGeluTanh:
@@ -215,16 +217,22 @@ void add_slot(const LayerCase& test, const TestLayer& made, int64_t expert, doub
     }
 }
 
+// Hidden states of one token as an expert takes them.
+std::vector<double> inputs_of(const LayerCase& test, const TestLayer& made, int64_t token,
+                              int64_t expert) {
+    std::vector<double> x(static_cast<size_t>(test.hidden));
+    for (int64_t k = 0; k < test.hidden; ++k) {
+        const auto place = static_cast<size_t>(expert * made.layer.w13.inputs + k);
+        const int64_t source = test.hidden_order ? made.hidden_order[place] : k;
+        x[static_cast<size_t>(k)] =
+            widen(test.hidden_type, made.hidden.data(), token * made.hidden_stride + source);
+    }
+    return x;
+}
+
 void compute(const LayerCase& test, TestLayer& made) {
     made.expected.assign(static_cast<size_t>(int64_t{test.tokens} * test.hidden), 0.0);
     for (int64_t token = 0; token < test.tokens; ++token) {
-        std::vector<double> x(static_cast<size_t>(test.hidden));
-        for (int64_t k = 0; k < test.hidden; ++k) {
-            const int64_t source =
-                test.hidden_order ? made.hidden_order[static_cast<size_t>(k)] : k;
-            x[static_cast<size_t>(k)] =
-                widen(test.hidden_type, made.hidden.data(), token * made.hidden_stride + source);
-        }
         for (int j = 0; j < test.top_k; ++j) {
             const auto slot = static_cast<size_t>(token * test.top_k + j);
             int64_t expert = made.ids[slot];
@@ -232,7 +240,7 @@ void compute(const LayerCase& test, TestLayer& made) {
             if (!made.expert_map.empty()) expert = made.expert_map[static_cast<size_t>(expert)];
             expert -= test.first_expert;
             if (expert < 0 || expert >= made.layer.expert_count) continue;
-            add_slot(test, made, expert, made.weights[slot], x,
+            add_slot(test, made, expert, made.weights[slot], inputs_of(test, made, token, expert),
                      &made.expected[static_cast<size_t>(token * test.hidden)]);
         }
     }
@@ -247,9 +255,13 @@ void make_hidden(const LayerCase& test, TestLayer& made, Generator& random) {
         put(test.hidden_type, made.hidden, i, value);
     }
     if (!test.hidden_order) return;
-    made.hidden_order.assign(static_cast<size_t>(made.layer.w13.inputs), -1);
-    for (int k = 0; k < test.hidden; ++k) {
-        made.hidden_order[static_cast<size_t>(k)] = (k * 7 + 3) % test.hidden;  // 7 is no divisor
+    const int64_t inputs = made.layer.w13.inputs;
+    made.hidden_order.assign(static_cast<size_t>(made.layer.expert_count * inputs), -1);
+    for (int64_t expert = 0; expert < made.layer.expert_count; ++expert) {
+        for (int64_t k = 0; k < test.hidden; ++k) {  // 7 divides no hidden size here
+            made.hidden_order[static_cast<size_t>(expert * inputs + k)] =
+                static_cast<int32_t>((k * 7 + 3 + expert) % test.hidden);
+        }
     }
 }
 
@@ -280,6 +292,7 @@ TestLayer make_layer(const LayerCase& test) {
     layer.limit = test.limit;
     layer.w13 = made.w13.shape;
     layer.w2 = made.w2.shape;
+    layer.ordered_inputs = test.hidden_order;
     make_hidden(test, made, random);
     make_routing(test, made, random);
     compute(test, made);

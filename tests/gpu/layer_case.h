@@ -32,7 +32,7 @@ struct LayerCase {
     bool gated = true;
     bool bias = false;
     bool weight_on_input = false;
-    bool column_blocks = false;  // tiles in [N/64][K/16] order instead of vLLM's
+    bool column_blocks = true;  // tiles in [N/64][K/16] order instead of vLLM's
     bool hidden_order = false;
     Routing routing = Routing::kUniform;
     int first_expert = 0;    // of a bundle that holds a part of them
@@ -53,7 +53,7 @@ struct TestMatrix {
 struct TestLayer {
     cuda::Layer layer;  // pointers are null
     TestMatrix w13, w2;
-    std::vector<int32_t> hidden_order;
+    std::vector<int32_t> hidden_order;  // [E, K] or empty
     std::vector<uint8_t> hidden;
     int64_t hidden_stride = 0;
     std::vector<int32_t> ids;

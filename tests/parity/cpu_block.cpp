@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parity/cpu_block.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace mmoe::parity {
@@ -23,12 +25,13 @@ float narrow(int32_t type, float value, uint8_t* to) {
 
 }  // namespace
 
-BlockProblem::BlockProblem(const BlockCase& spec)
+BlockProblem::BlockProblem(const BlockCase& spec, int tokens)
     : spec_(spec),
+      tokens_(tokens),
       records_(spec.plan.block_bytes()),
       steps_(static_cast<size_t>(kLanes * spec.plan.inputs)),
       scales_(static_cast<size_t>(kLanes * spec.plan.groups())),
-      inputs_(static_cast<size_t>(cpu::kMaxTileTokens * spec.plan.inputs)),
+      inputs_(static_cast<size_t>(tokens * spec.plan.inputs)),
       source_(inputs_.size() * cpu::element_bytes(spec.source)) {
     std::mt19937 random(1);
     make_records(random);
@@ -68,7 +71,7 @@ void BlockProblem::make_records(std::mt19937& random) {
 
 void BlockProblem::make_inputs(std::mt19937& random) {
     std::normal_distribution<float> normal;
-    for (int token = 0; token < cpu::kMaxTileTokens; ++token) {
+    for (int token = 0; token < tokens_; ++token) {
         for (int64_t k = 0; k < spec_.plan.inputs; ++k) {
             float value = normal(random);
             switch (spec_.inputs) {
@@ -107,14 +110,40 @@ void BlockProblem::set_input(int token, int64_t k, float value) {
 }
 
 std::vector<double> BlockProblem::expected(int token) const {
+    const float* inputs = inputs_.data() + token * spec_.plan.inputs;
+    const std::vector<double> wide(inputs, inputs + spec_.plan.inputs);
+    return multiply(wide.data());
+}
+
+std::vector<double> BlockProblem::expected_of_fixed(int token, float limit) const {
+    const layout::CpuRecordPlan& plan = spec_.plan;
+    const float* inputs = inputs_.data() + token * plan.inputs;
+    std::vector<double> fixed(static_cast<size_t>(plan.inputs));
+    for (int64_t group = 0; group < plan.inputs; group += plan.group_size) {
+        for (int64_t first = 0; first < plan.group_size; first += cpu::kSumBlockInputs) {
+            const int64_t begin = group + first;
+            const int64_t end =
+                group + std::min(plan.group_size, first + int64_t{cpu::kSumBlockInputs});
+            float largest = 0;
+            for (int64_t k = begin; k < end; ++k) largest = std::max(largest, std::abs(inputs[k]));
+            if (largest == 0) continue;
+            for (int64_t k = begin; k < end; ++k) {
+                const float steps = std::nearbyint(inputs[k] * (limit / largest));
+                fixed[static_cast<size_t>(k)] = double{steps} * double{largest} / double{limit};
+            }
+        }
+    }
+    return multiply(fixed.data());
+}
+
+std::vector<double> BlockProblem::multiply(const double* inputs) const {
     const layout::CpuRecordPlan& plan = spec_.plan;
     std::vector<double> out(kLanes);
     for (int lane = 0; lane < kLanes; ++lane) {
         for (int64_t k = 0; k < plan.inputs; ++k) {
             out[static_cast<size_t>(lane)] +=
                 scales_[static_cast<size_t>(lane * plan.groups() + k / plan.group_size)] *
-                steps_[static_cast<size_t>(lane * plan.inputs + k)] *
-                inputs_[static_cast<size_t>(token * plan.inputs + k)];
+                steps_[static_cast<size_t>(lane * plan.inputs + k)] * inputs[k];
         }
     }
     return out;

@@ -46,21 +46,26 @@ class Aligned {
     uint8_t* data_;
 };
 
-// A block, and kMaxTileTokens activations as their type holds them.
+// A block, and activations as their type holds them.
 class BlockProblem {
   public:
-    explicit BlockProblem(const BlockCase& spec);
+    BlockProblem(const BlockCase& spec, int tokens);
 
     [[nodiscard]] const uint8_t* records() const { return records_.data(); }
     [[nodiscard]] const void* source(int token) const;            // [K]
     void set_input(int token, int64_t k, float value);            // rounded to the source's type
     [[nodiscard]] std::vector<double> expected(int token) const;  // [64]
+    // [64] of activations as fixed point holds them: multiples of 1 / limit of the largest of
+    // their sum block.
+    [[nodiscard]] std::vector<double> expected_of_fixed(int token, float limit) const;
 
   private:
+    [[nodiscard]] std::vector<double> multiply(const double* inputs) const;  // [K] -> [64]
     void make_records(std::mt19937& random);
     void make_inputs(std::mt19937& random);
 
     const BlockCase& spec_;
+    int tokens_;
     Aligned records_;
     std::vector<int> steps_;      // [64, K]: code - zero point
     std::vector<double> scales_;  // [64, groups]

@@ -17,6 +17,7 @@ struct Destroy {
     void operator()(mmoe_checkpoint* p) const { mmoe_checkpoint_destroy(p); }
     void operator()(mmoe_bundle* p) const { mmoe_bundle_destroy(p); }
     void operator()(mmoe_executor* p) const { mmoe_executor_destroy(p); }
+    void operator()(mmoe_load* p) const { mmoe_load_destroy(p); }
 };
 template <class T>
 using Handle = std::unique_ptr<T, Destroy>;

@@ -9,23 +9,21 @@
 #include "marlin_moe.h"
 #include "parity/cases.h"
 #include "parity/handles.h"
+#include "parity/layer_run.h"
 #include "parity/problem.h"
 
 using namespace mmoe::parity;
 
 namespace {
 
-struct Mode {
-    const char* name;
-    mmoe_precision precision;
-    bool wide_output;  // f32; else as the hidden states
-    double tolerance;
-    double with_outliers;  // tolerance where an outlier sets the fixed-point step of its group
-};
 constexpr Mode kModes[] = {
     {"default, f32 out", MMOE_PRECISION_DEFAULT, true, 1e-4, 3e-4},  // 16-bit activations
     {"exact, f32 out", MMOE_PRECISION_EXACT, true, 1e-5, 1e-5},  // fp32 sums of some 1000 products
     {"default", MMOE_PRECISION_DEFAULT, false, 3e-3, 3e-3},      // the output's rounding, 2^-9
+    // Uniform rounding in steps of 1/127 of a block's largest: largest / (127 * sqrt(12)) of its
+    // RMS. Of 128 hidden states N(0, 1) the largest is 2.7: 6e-3, for gate and for up; products of
+    // the activation have longer tails, 5.5: 1.3e-2; with one outlier of 20, 3.7e-2.
+    {"int8, f32 out", MMOE_PRECISION_INT8, true, 2e-2, 4.5e-2},
 };
 
 // Who runs the tasks. 0 threads: the caller's parallel_for.
@@ -36,150 +34,21 @@ void run_backwards(void* /*user*/, uint32_t task_count, mmoe_task_fn task, void*
     for (uint32_t i = task_count; i-- > 0;) task(task_data, i);
 }
 
-Handle<mmoe_context> make_context(const Case& spec, mmoe_cpu_tier tier, uint32_t team) {
+mmoe_context_options context_options(mmoe_cpu_tier tier) {
     auto options = sized<mmoe_context_options>();
     options.device_kind = MMOE_DEVICE_CPU;
     options.cpu_tier = tier;
+    return options;
+}
+
+Handle<mmoe_context> make_context(const Case& spec, mmoe_cpu_tier tier, uint32_t team) {
+    mmoe_context_options options = context_options(tier);
     options.thread_count = team == 0 ? 4 : team;
     options.parallel_for = team == 0 ? run_backwards : nullptr;
     mmoe_context* context = nullptr;
     Error error{spec.name};
     error.expect_ok(mmoe_context_create(&options, &context, &error.value), "context");
     return Handle<mmoe_context>(context);
-}
-
-Handle<mmoe_quant_config> make_config(const Case& spec) {
-    auto fields = sized<mmoe_quant_fields>();
-    fields.bits = spec.scheme.bits;
-    fields.group_size = static_cast<int32_t>(spec.scheme.group_size);
-    fields.symmetry = spec.scheme.asymmetric ? MMOE_ASYMMETRIC : MMOE_SYMMETRIC;
-    fields.zero_point_form = spec.scheme.zero_point_form;
-    fields.scale_dtype = spec.scheme.scale_dtype;
-    mmoe_quant_config* config = nullptr;
-    Error error{spec.name};
-    error.expect_ok(mmoe_quant_config_create(&fields, &config, &error.value), "config");
-    return Handle<mmoe_quant_config>(config);
-}
-
-void set_linear(const Case& spec, mmoe_bundle* bundle, uint32_t expert, mmoe_projection projection,
-                QuantizedLinear& linear) {
-    const std::pair<mmoe_role, Array*> parts[] = {{MMOE_ROLE_WEIGHT, &linear.weight},
-                                                  {MMOE_ROLE_SCALE, &linear.scale},
-                                                  {MMOE_ROLE_ZERO_POINT, &linear.zero_point},
-                                                  {MMOE_ROLE_BIAS, &linear.bias}};
-    Error error{spec.name};
-    for (const auto& [role, array] : parts) {
-        if (array->empty()) continue;
-        const mmoe_tensor tensor = array->tensor();
-        error.expect_ok(mmoe_bundle_set(bundle, expert, projection, role, &tensor, &error.value),
-                        "set");
-    }
-}
-
-Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const mmoe_split& split) {
-    const Case& spec = problem.spec;
-    const Handle<mmoe_quant_config> config = make_config(spec);
-    auto options = sized<mmoe_bundle_options>();
-    options.split = split;
-    mmoe_bundle* bundle = nullptr;
-    Error error{spec.name};
-    error.expect_ok(
-        mmoe_bundle_create(context, config.get(), &problem.layer, &options, &bundle, &error.value),
-        "bundle");
-    for (uint32_t e = 0; e < spec.experts; ++e) {
-        QuantizedExpert& expert = problem.experts[e];
-        set_linear(spec, bundle, e, MMOE_PROJECTION_GATE, expert.gate);
-        set_linear(spec, bundle, e, MMOE_PROJECTION_UP, expert.up);
-        set_linear(spec, bundle, e, MMOE_PROJECTION_DOWN, expert.down);
-    }
-    error.expect_ok(mmoe_bundle_seal(bundle, &error.value), "seal");
-    return Handle<mmoe_bundle>(bundle);
-}
-
-Handle<mmoe_executor> make_executor(const Case& spec, mmoe_context* context,
-                                    const mmoe_bundle* bundle, const Mode& mode) {
-    auto options = sized<mmoe_executor_options>();
-    options.max_tokens = static_cast<uint32_t>(spec.tokens == 0 ? 1 : spec.tokens);
-    options.max_top_k = spec.top_k;
-    options.hidden_dtype = spec.hidden_dtype;
-    options.output_dtype = mode.wide_output ? MMOE_DTYPE_F32 : spec.hidden_dtype;
-    options.precision = mode.precision;
-    mmoe_executor* executor = nullptr;
-    Error error{spec.name};
-    error.expect_ok(mmoe_executor_create(context, bundle, &options, &executor, &error.value),
-                    "executor");
-    return Handle<mmoe_executor>(executor);
-}
-
-template <class T>
-mmoe_tensor view(std::vector<T>& data, mmoe_dtype dtype, std::initializer_list<int64_t> shape) {
-    static T nothing{};  // a valid address for tensors of no elements
-    mmoe_tensor tensor{};
-    tensor.data = data.empty() ? &nothing : data.data();
-    tensor.dtype = dtype;
-    tensor.rank = static_cast<int32_t>(shape.size());
-    std::copy(shape.begin(), shape.end(), tensor.shape);
-    return tensor;
-}
-
-constexpr uint8_t kPoison = 0xFF;  // NaN in every type
-
-// [T, H + row_padding] of the output type, poisoned before the run.
-std::vector<uint8_t> run_once(Problem& problem, mmoe_executor* executor, const mmoe_bundle* bundle,
-                              mmoe_dtype output_dtype) {
-    const Case& spec = problem.spec;
-    const int64_t stride = spec.hidden + spec.row_padding;
-    std::vector<uint8_t> output(spec.tokens * stride * size_bytes(output_dtype), kPoison);
-    auto args = sized<mmoe_run_args>();
-    args.hidden = view(problem.hidden.bytes(), spec.hidden_dtype, {spec.tokens, spec.hidden});
-    args.output = view(output, output_dtype, {spec.tokens, spec.hidden});
-    if (spec.row_padding != 0) {
-        for (mmoe_tensor* tensor : {&args.hidden, &args.output}) {
-            tensor->stride[0] = stride;
-            tensor->stride[1] = 1;
-        }
-    }
-    args.expert_ids = view(problem.call.expert_ids, MMOE_DTYPE_I32, {spec.tokens, spec.top_k});
-    args.expert_weights =
-        view(problem.call.expert_weights, MMOE_DTYPE_F32, {spec.tokens, spec.top_k});
-    if (!problem.call.expert_map.empty()) {
-        const auto entries = static_cast<int64_t>(problem.call.expert_map.size());
-        args.expert_map = view(problem.call.expert_map, MMOE_DTYPE_I32, {entries});
-    }
-    Error error{spec.name};
-    error.expect_ok(mmoe_executor_run(executor, bundle, &args, nullptr, &error.value), "run");
-    return output;
-}
-
-// Adds the rows of one rank's output to `sum` and checks that nothing between rows was written.
-void add_rows(const Case& spec, mmoe_dtype dtype, const std::vector<uint8_t>& output,
-              std::vector<double>& sum) {
-    const size_t size = size_bytes(dtype);
-    const int64_t stride = spec.hidden + spec.row_padding;
-    for (int64_t t = 0; t < spec.tokens; ++t) {
-        for (int64_t h = 0; h < stride; ++h) {
-            const uint8_t* element = &output[(t * stride + h) * size];
-            uint32_t bits = 0;
-            std::memcpy(&bits, element, size);
-            if (h < spec.hidden) {
-                sum[t * spec.hidden + h] += decode(dtype, bits);
-            } else if (*element != kPoison) {
-                fail_msg("%s: written between rows", spec.name);
-            }
-        }
-    }
-}
-
-// Every rank's bundle on one context.
-std::vector<Handle<mmoe_bundle>> make_ranks(Problem& problem, mmoe_context* context) {
-    std::vector<Handle<mmoe_bundle>> ranks;
-    for (uint32_t e = 0; e < problem.spec.expert_ranks; ++e) {
-        for (uint32_t t = 0; t < problem.spec.tensor_ranks; ++t) {
-            const mmoe_split split = {problem.spec.tensor_ranks, t, problem.spec.expert_ranks, e};
-            ranks.push_back(make_bundle(problem, context, split));
-        }
-    }
-    return ranks;
 }
 
 // Bits of all ranks, after the checks that need one team only.
@@ -253,21 +122,27 @@ void check_tier(Problem& problem, mmoe_cpu_tier tier) {
     }
 }
 
-mmoe_cpu_tier best_tier() {
-    auto description = sized<mmoe_device_description>();
-    assert_int_equal(mmoe_device_info(MMOE_DEVICE_CPU, 0, &description, nullptr), MMOE_OK);
-    return description.cpu_tier;
+// Every tier of the header that this machine has.
+std::vector<mmoe_cpu_tier> usable_tiers() {
+    std::vector<mmoe_cpu_tier> tiers;
+    for (mmoe_cpu_tier tier = MMOE_CPU_TIER_SCALAR;; ++tier) {
+        const mmoe_context_options options = context_options(tier);
+        mmoe_context* context = nullptr;
+        const mmoe_status status = mmoe_context_create(&options, &context, nullptr);
+        const Handle<mmoe_context> owned(context);
+        if (status == MMOE_ERR_INVALID_ARGUMENT) return tiers;
+        if (status == MMOE_OK) tiers.push_back(tier);
+    }
 }
 
 void every_case_agrees_with_the_oracle(void** /*state*/) {
-    const mmoe_cpu_tier best = best_tier();
+    const std::vector<mmoe_cpu_tier> tiers = usable_tiers();
+    assert_true(!tiers.empty());
     for (const Case& spec : kCases) {
         Problem problem = make_problem(spec);
-        for (mmoe_cpu_tier tier = MMOE_CPU_TIER_SCALAR; tier <= best; ++tier) {
-            check_tier(problem, tier);
-        }
+        for (const mmoe_cpu_tier tier : tiers) check_tier(problem, tier);
     }
-    print_message("%zu cases on %d tiers\n", std::size(kCases), best);
+    print_message("%zu cases on %zu tiers\n", std::size(kCases), tiers.size());
 }
 
 }  // namespace

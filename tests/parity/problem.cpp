@@ -25,12 +25,15 @@ mmoe_layer layer_of(const Case& spec) {
 QuantizedExpert random_expert(Random& random, const Case& spec) {
     const bool bias = (spec.flags & MMOE_LAYER_BIAS) != 0;
     const int64_t hidden = spec.hidden, inner = spec.intermediate;
+    // Gate and up read the same inputs in the same order.
+    const std::vector<int32_t> hidden_groups = random_group_index(random, hidden, spec.scheme);
+    const std::vector<int32_t> inner_groups = random_group_index(random, inner, spec.scheme);
     QuantizedExpert expert;
     if (spec.gate_form != MMOE_GATE_NONE) {
-        expert.gate = random_linear(random, inner, hidden, spec.scheme, bias);
+        expert.gate = random_linear(random, inner, hidden, spec.scheme, hidden_groups, bias);
     }
-    expert.up = random_linear(random, inner, hidden, spec.scheme, bias);
-    expert.down = random_linear(random, hidden, inner, spec.scheme, bias);
+    expert.up = random_linear(random, inner, hidden, spec.scheme, hidden_groups, bias);
+    expert.down = random_linear(random, hidden, inner, spec.scheme, inner_groups, bias);
     return expert;
 }
 
@@ -111,17 +114,17 @@ void fill_routing(Random& random, const Case& spec, oracle::Call& call) {
 
 Problem make_problem(const Case& spec) {
     Random random(0x6D6D6F65);  // "mmoe"
-    Problem problem{spec, layer_of(spec), {}, {}, {}, {}};
-    oracle::Layer meaning{problem.layer, {}};
+    Problem problem{spec, layer_of(spec), {}, {}, {}, {}, {}};
+    problem.meaning.shape = problem.layer;
     for (uint32_t e = 0; e < spec.experts; ++e) {
         problem.experts.push_back(random_expert(random, spec));
         QuantizedExpert& expert = problem.experts.back();
-        meaning.experts.push_back({std::move(expert.gate.plain), std::move(expert.up.plain),
-                                   std::move(expert.down.plain)});
+        problem.meaning.experts.push_back({std::move(expert.gate.plain), std::move(expert.up.plain),
+                                           std::move(expert.down.plain)});
     }
     fill_hidden(random, spec, problem);
     fill_routing(random, spec, problem.call);
-    problem.want = oracle::run(meaning, problem.call);
+    problem.want = oracle::run(problem.meaning, problem.call);
     return problem;
 }
 

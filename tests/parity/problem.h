@@ -52,6 +52,7 @@ struct Problem {
     mmoe_layer layer;
     std::vector<QuantizedExpert> experts;  // [E]
     Array hidden;                          // [T, H + row_padding]
+    oracle::Layer meaning;                 // of the experts
     oracle::Call call;
     std::vector<double> want;  // [T, H]
 };

@@ -123,8 +123,16 @@ std::vector<uint32_t> random_codes(Random& random, int64_t count, int bits) {
 
 }  // namespace
 
+std::vector<int32_t> random_group_index(Random& random, int64_t inputs, const Scheme& scheme) {
+    if (!scheme.ordered) return {};
+    std::vector<int32_t> groups(static_cast<size_t>(inputs));
+    for (int64_t k = 0; k < inputs; ++k) groups[k] = static_cast<int32_t>(k / scheme.group_size);
+    for (size_t k = groups.size(); k > 1; --k) std::swap(groups[k - 1], groups[random.bits() % k]);
+    return groups;
+}
+
 QuantizedLinear random_linear(Random& random, int64_t outputs, int64_t inputs, const Scheme& scheme,
-                              bool has_bias) {
+                              const std::vector<int32_t>& group_index, bool has_bias) {
     const int64_t group_size = scheme.group_size < 0 ? inputs : scheme.group_size;
     const int64_t groups = inputs / group_size;
     const uint32_t middle = 1U << (scheme.bits - 1);
@@ -149,9 +157,16 @@ QuantizedLinear random_linear(Random& random, int64_t outputs, int64_t inputs, c
     linear.plain = {outputs, inputs, std::vector<double>(codes.size()), {}};
     for (int64_t n = 0; n < outputs; ++n) {
         for (int64_t k = 0; k < inputs; ++k) {
-            const int64_t group = n * groups + k / group_size;
+            const int64_t group_of_k = group_index.empty() ? k / group_size : group_index[k];
+            const int64_t group = n * groups + group_of_k;
             const double code = codes[n * inputs + k], zero = zeros[group];
             linear.plain.weights[n * inputs + k] = (code - zero) * linear.scale.value(group);
+        }
+    }
+    if (!group_index.empty()) {
+        linear.group_index = Array(MMOE_DTYPE_I32, {inputs});
+        for (int64_t k = 0; k < inputs; ++k) {
+            linear.group_index.set_bits(k, static_cast<uint32_t>(group_index[k]));
         }
     }
     if (has_bias) {

@@ -53,18 +53,23 @@ struct Scheme {
     bool asymmetric = false;
     mmoe_dtype scale_dtype = MMOE_DTYPE_BF16;
     mmoe_zero_point_form zero_point_form = MMOE_ZERO_POINT_PACKED;
+    bool ordered = false;  // activation order: groups do not follow the columns
 };
 
 // One projection: the tensors of the file, and their meaning.
 struct QuantizedLinear {
-    Array weight;      // [N, K*b/32] i32
-    Array scale;       // [N, G]
-    Array zero_point;  // [N*b/32, G] i32 or [N, G] i8; empty if symmetric
-    Array bias;        // [N], or empty
+    Array weight;       // [N, K*b/32] i32
+    Array scale;        // [N, G]
+    Array zero_point;   // [N*b/32, G] i32 or [N, G] i8; empty if symmetric
+    Array group_index;  // [K] i32, or empty
+    Array bias;         // [N], or empty
     oracle::Linear plain;
 };
 
+// [K]: the group of each input; empty unless the scheme is in activation order.
+std::vector<int32_t> random_group_index(Random& random, int64_t inputs, const Scheme& scheme);
+
 QuantizedLinear random_linear(Random& random, int64_t outputs, int64_t inputs, const Scheme& scheme,
-                              bool has_bias);
+                              const std::vector<int32_t>& group_index, bool has_bias);
 
 }  // namespace mmoe::parity

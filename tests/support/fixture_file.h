@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "checkpoint/tensor.h"
+#include "cmocka_cpp.h"
 
 namespace mmoe::test {
 
@@ -29,6 +30,12 @@ inline std::optional<std::filesystem::path> fixture_path(const std::string& name
         if (std::filesystem::exists(root / name)) return root / name;
     }
     return std::nullopt;
+}
+
+// Ends a test that has nothing to read, and says why.
+inline void skip_without_fixture(const char* name) {
+    print_message("no fixture %s here: set MMOE_FIXTURES\n", name);
+    skip();
 }
 
 inline DType fixture_dtype(const std::string& name) {

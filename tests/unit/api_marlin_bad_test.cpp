@@ -12,8 +12,6 @@ using namespace mmoe::test;
 
 namespace {
 
-// ----------------------------------------------------------------------------------------
-
 // A valid call, which a row then spoils.
 struct Call {
     mmoe_quant_fields fields = {};
@@ -191,7 +189,8 @@ const BadRow kBadRows[] = {
          c.scales();
          c.file[64 + 3] = 0x7C000000;
      },
-     MMOE_ERR_BAD_DATA, "expert 1: scale: expected finite numbers, got infinity or NaN at [3, 1]"},
+     MMOE_ERR_BAD_DATA,
+     "expert 1: scale of output 3, group 1: expected a finite number, got infinity or NaN"},
     {"zero point of 0 in version 1",
      [](Call& c) {
          c.gptq_zero_points();

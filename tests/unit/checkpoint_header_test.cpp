@@ -12,6 +12,7 @@
 #include "checkpoint/safetensors.h"
 #include "cmocka_cpp.h"
 #include "support/checkpoint_files.h"
+#include "support/sentence.h"
 
 using namespace mmoe;
 
@@ -56,12 +57,13 @@ const HeaderCase kBadHeaders[] = {
     {"a million brackets", R"({"w":)" + std::string(1000000, '['), 0, Code::kBadData,
      "expected an object"},
     // ---- Names ----
-    {"same name twice", "{" + kGood + "," + kGood + "}", 4, Code::kBadData, "\"a\" is there twice"},
+    {"same name twice", "{" + kGood + "," + kGood + "}", 4, Code::kBadData,
+     "\"a\": expected it once"},
     {"same name, once escaped",
      "{" + kGood + R"(,"\u0061":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})", 8,
-     Code::kBadData, "\"a\" is there twice"},
+     Code::kBadData, "\"a\": expected it once"},
     {"field twice", R"({"w":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}})", 4,
-     Code::kBadData, "\"dtype\" is there twice"},
+     Code::kBadData, "\"dtype\": expected it once"},
     {"empty name", "{" + tensor("", "U8", "[4]", "[0,4]") + "}", 4, Code::kBadData,
      "an empty name or a NUL"},
     {"escaped NUL in a name", "{" + tensor("a\\u0000b", "U8", "[4]", "[0,4]") + "}", 4,
@@ -77,19 +79,19 @@ const HeaderCase kBadHeaders[] = {
     {"entry is a number", R"({"w":1})", 0, Code::kBadData, "w: expected an object"},
     {"entry is a list", R"({"w":[]})", 0, Code::kBadData, "w: expected an object"},
     {"entry is null", R"({"w":null})", 0, Code::kBadData, "w: expected an object"},
-    {"entry is empty", R"({"w":{}})", 0, Code::kBadData, "dtype is missing"},
+    {"entry is empty", R"({"w":{}})", 0, Code::kBadData, "dtype: expected a string, got none"},
     {"unknown field", R"({"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4],"stride":[1]}})", 4,
      Code::kBadData, "got \"stride\""},
     {"no dtype", R"({"w":{"shape":[4],"data_offsets":[0,4]}})", 4, Code::kBadData,
-     "dtype is missing"},
+     "dtype: expected a string, got none"},
     {"no shape", R"({"w":{"dtype":"U8","data_offsets":[0,4]}})", 4, Code::kBadData,
-     "shape is missing"},
+     "shape: expected a list of numbers, got none"},
     {"no data_offsets", R"({"w":{"dtype":"U8","shape":[4]}})", 4, Code::kBadData,
      "data_offsets: expected two numbers"},
     {"only the first has a dtype", "{" + kGood + R"(,"w":{"shape":[4],"data_offsets":[4,8]}})", 8,
-     Code::kBadData, "w: dtype is missing"},
+     Code::kBadData, "w: dtype: expected a string, got none"},
     {"only the first has a shape", "{" + kGood + R"(,"w":{"dtype":"U8","data_offsets":[4,8]}})", 8,
-     Code::kBadData, "w: shape is missing"},
+     Code::kBadData, "w: shape: expected a list of numbers, got none"},
     {"only the first has data_offsets", "{" + kGood + R"(,"w":{"dtype":"U8","shape":[4]}})", 8,
      Code::kBadData, "w: data_offsets: expected two"},
     {"unknown dtype", one("Q4_K", "[4]", "[0,4]"), 4, Code::kBadData, "got \"Q4_K\""},
@@ -122,7 +124,7 @@ const HeaderCase kBadHeaders[] = {
      "fewer than 2^64 bits"},
     {"overflow hidden by a zero", one("U8", "[4294967296,4294967296,0]", "[0,0]"), 0,
      Code::kBadData, "fewer than 2^64 bits"},
-    {"half a byte", one("F4", "[3]", "[0,1]"), 1, Code::kBadData, "ends inside a byte"},
+    {"half a byte", one("F4", "[3]", "[0,1]"), 1, Code::kBadData, "expected whole bytes, got [3]"},
     // ---- Ranges ----
     {"one offset", one("U8", "[4]", "[4]"), 4, Code::kBadData, "data_offsets: expected two"},
     {"three offsets", one("U8", "[4]", "[0,4,8]"), 4, Code::kBadData, "data_offsets: expected two"},
@@ -155,7 +157,8 @@ void expect_failure(const std::string& path, const CheckpointOptions& options, C
     auto opened = Checkpoint::open(path, options, Log());
     assert_false(opened.ok());
     const Status& status = opened.status();
-    const bool says_so = std::strstr(status.message(), fragment) != nullptr;
+    const bool says_so = std::strstr(status.message(), fragment) != nullptr &&
+                         test::says_expected_and_got(status.message());
     if (status.code() != code || !says_so) print_error("%s\n", status.message());
     assert_int_equal(status.code(), code);
     assert_true(says_so);
@@ -212,6 +215,17 @@ void lengths_that_lie_are_refused(void**) {
         options.max_header_bytes = row.max_header_bytes;
         expect_failure(folder.write("x.safetensors", row.bytes), options, row.code, row.fragment);
     }
+}
+
+void a_missing_path_is_named_as_given(void**) {
+    const std::string folder = std::string(MMOE_TEST_SCRATCH) + "/nowhere";
+    const std::string deep = std::string(100, 'd') + "/" + std::string(60, 'f');
+    expect_failure(folder, {}, Code::kNotFound,
+                   (folder + ": cannot open: No such file or directory").c_str());
+    expect_failure("/nope", {}, Code::kNotFound, "/nope: cannot open: No such file or directory");
+    // The end of a long path stays, and so does the reason.
+    expect_failure("/" + deep, {}, Code::kNotFound,
+                   ("..." + deep.substr(deep.size() - 117) + ": cannot open: No such").c_str());
 }
 
 // Entries cost more memory than their text, so their number is limited too.
@@ -344,11 +358,13 @@ void only_regular_files_are_opened(void**) {
     expect_failure(folder.file("absent.safetensors"), {}, Code::kNotFound, "absent.safetensors");
     expect_failure(std::string("a\0b", 3), {}, Code::kIo, "cannot open");
     expect_failure("", {}, Code::kNotFound, "cannot open");
+#if !defined(_WIN32)
     expect_failure("/dev/null", {}, Code::kIo, "expected a regular file");
     // A pipe without a writer would block an open that waits.
     const std::string pipe = folder.file("pipe.safetensors");
     assert_int_equal(::mkfifo(pipe.c_str(), 0600), 0);
     expect_failure(pipe, {}, Code::kIo, "expected a regular file");
+#endif
     folder.clear();
     expect_failure(folder.path(), {}, Code::kNotFound, "expected model.safetensors or");
 }
@@ -359,6 +375,7 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(headers_that_lie_are_refused),
         cmocka_unit_test(lengths_that_lie_are_refused),
+        cmocka_unit_test(a_missing_path_is_named_as_given),
         cmocka_unit_test(tensors_are_counted),
         cmocka_unit_test(every_cut_of_a_file_is_refused),
         cmocka_unit_test(odd_but_legal_headers_are_read),

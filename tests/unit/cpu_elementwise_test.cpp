@@ -130,7 +130,7 @@ ActivateArgs activate_args(const ActivateCase& spec, const float* values, const 
 template <class Check>
 void for_tiers(Check&& check) {
     for (const Tier tier : kTiers) {
-        if (tier > usable_tier()) continue;
+        if (!usable(tier)) continue;
         assert_true(elementwise(tier).tier == tier);
         check(elementwise(tier));
     }

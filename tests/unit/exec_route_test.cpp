@@ -32,6 +32,14 @@ const Case kCases[] = {
     {"no slots", 4, 0, 4, {}, {}, 2},
 };
 
+// Whether an id, other than -1, stands for no expert of the layer.
+bool is_out_of_range(const Case& c, int32_t id) {
+    if (id == -1) return false;
+    if (c.map.empty()) return id < 0 || id >= c.experts;
+    if (id < 0 || id >= static_cast<int32_t>(c.map.size())) return true;
+    return c.map[static_cast<size_t>(id)] >= c.experts;
+}
+
 // Expert of an id by the contract of mmoe_executor_run().
 int64_t expert_of(const Case& c, int32_t id) {
     if (!c.map.empty()) {
@@ -59,7 +67,7 @@ void check_case(const Case& c) {
     std::vector<int32_t> token(c.ids.size(), -7);
     std::vector<float> weight(c.ids.size(), -7);
     std::vector<int32_t> active(experts, -7);
-    Routing routing{first, token, weight, active, -7};
+    Routing routing{first, token, weight, active, -7, true};
     sort_slots(args, residence, routing);
 
     std::map<int64_t, std::vector<size_t>> want;  // slots of each expert in rising order
@@ -82,6 +90,9 @@ void check_case(const Case& c) {
             fail_msg("%s: active", c.name);
         }
     }
+    bool out_of_range = false;
+    for (const int32_t id : c.ids) out_of_range |= is_out_of_range(c, id);
+    if (routing.out_of_range != out_of_range) fail_msg("%s: out of range", c.name);
     if (routing.active_count != active_seen || routing.slot_count() != static_cast<int>(place)) {
         fail_msg("%s: counts", c.name);
     }

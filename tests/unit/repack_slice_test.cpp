@@ -287,11 +287,10 @@ class SlicedLayer {
         std::iota(channels.begin(), channels.end(), static_cast<int32_t>(slice.first));
         std::unique_ptr<Unpacker> unpacker;
         if (order.empty()) {
-            unpacker = slice_outputs(std::move(source), slice);
+            unpacker = slice_outputs(std::move(source), slice.first);
         } else {
             for (int32_t& channel : channels) channel = order[static_cast<size_t>(channel)];
-            unpacker = value_or_throw(move_outputs(std::move(source), case_.intermediate, channels,
-                                                   40, std::make_shared<const Allocator>()));
+            unpacker = gather(*source, channels);
         }
         RankLinear linear{through_marlin(*unpacker, plan, projection, slice.size, case_.hidden),
                           {}};
@@ -299,6 +298,19 @@ class SlicedLayer {
             linear.bias.push_back(file.bias[static_cast<size_t>(channel)]);
         }
         return linear;
+    }
+
+    // In strips that end inside a block.
+    [[nodiscard]] std::unique_ptr<Unpacker> gather(Unpacker& source,
+                                                   const std::vector<int32_t>& channels) const {
+        constexpr int64_t kStrip = 40;
+        auto gather = OutputGather::create(source.strip(0, 1), case_.intermediate, channels,
+                                           std::make_shared<const Allocator>());
+        if (!gather.ok()) throw std::runtime_error(gather.status().message());
+        for (int64_t row = 0; row < case_.intermediate; row += kStrip) {
+            gather.value().add(source.strip(row, std::min(kStrip, case_.intermediate - row)), row);
+        }
+        return std::move(gather).value().finish();
     }
 
     static std::vector<double> multiply(const RankLinear& linear, const std::vector<double>& x) {

@@ -189,9 +189,9 @@ const Row kRows[] = {
      },
      Code::kBadData, "group index: expected every input from 0 to 63 once, got 0 at place 1"},
     {"infinite scale", [](Projection& p) { p.scales[7] = std::numeric_limits<float>::infinity(); },
-     Code::kBadData, "scale: expected finite numbers, got infinity or NaN at [3, 1]"},
+     Code::kBadData, "scale of output 3, group 1: expected a finite number, got infinity or NaN"},
     {"scale that is no number", [](Projection& p) { p.scales[0] = std::nanf(""); }, Code::kBadData,
-     "scale: expected finite numbers, got infinity or NaN at [0, 0]"},
+     "scale of output 0, group 0: expected a finite number, got infinity or NaN"},
     {"signed zero point too low",
      [](Projection& p) {
          p.make_int8();

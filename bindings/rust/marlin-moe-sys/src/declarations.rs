@@ -79,6 +79,8 @@ c_constants! {
     MMOE_CPU_TIER_AVX2 = 2;
     MMOE_CPU_TIER_AVX512 = 3;
     MMOE_CPU_TIER_AVX512_BF16 = 4;
+    MMOE_CPU_TIER_AVX_VNNI = 5;
+    MMOE_CPU_TIER_AMX_BF16 = 6;
     MMOE_ACTIVATION_SILU = 0;
     MMOE_ACTIVATION_GELU = 1;
     MMOE_ACTIVATION_GELU_TANH = 2;
@@ -127,6 +129,7 @@ c_constants! {
     MMOE_REASON_BIAS = 1 << 9;
     MMOE_PRECISION_DEFAULT = 0;
     MMOE_PRECISION_EXACT = 1;
+    MMOE_PRECISION_INT8 = 2;
     MMOE_SCORING_SOFTMAX = 0;
     MMOE_SCORING_SIGMOID = 1;
     MMOE_MARLIN_16_BIT = 0;
@@ -245,6 +248,10 @@ c_structs! {
         reasons: u64,
         sentence: [c_char; 248],
         remedy: [c_char; 248],
+        most_tensor_ranks: u32,
+        local_intermediate_size: u32,
+        padded_intermediate_size: u32,
+        local_group_size: u32,
     }
     struct mmoe_memory_plan {
         struct_size: u32,
@@ -294,6 +301,10 @@ c_structs! {
         hidden_dtype: mmoe_dtype,
         output_dtype: mmoe_dtype,
         precision: mmoe_precision,
+        skip_self_test: i32,
+        reserved: u32,
+        workspace: *mut c_void,
+        workspace_bytes: u64,
     }
     struct mmoe_run_args {
         struct_size: u32,
@@ -303,6 +314,11 @@ c_structs! {
         expert_weights: mmoe_tensor,
         output: mmoe_tensor,
         expert_map: mmoe_tensor,
+        token_count: mmoe_tensor,
+    }
+    struct mmoe_executor_findings {
+        struct_size: u32,
+        ids_out_of_range: i32,
     }
     struct mmoe_route_args {
         struct_size: u32,
@@ -352,6 +368,7 @@ c_functions! {
     fn mmoe_device_count(kind: mmoe_device_kind, count: *mut u32, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_device_info(kind: mmoe_device_kind, index: u32, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_create(options: *const mmoe_context_options, out: *mut *mut mmoe_context, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_context_info(context: *const mmoe_context, description: *mut mmoe_device_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_context_destroy(context: *mut mmoe_context);
     fn mmoe_quant_config_create(fields: *const mmoe_quant_fields, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_quant_config_load(path: *const c_char, module: *const c_char, out: *mut *mut mmoe_quant_config, error: *mut mmoe_error) -> mmoe_status;
@@ -387,6 +404,7 @@ c_functions! {
     fn mmoe_executor_plan(context: *const mmoe_context, config: *const mmoe_quant_config, layer: *const mmoe_layer, options: *const mmoe_executor_options, plan: *mut mmoe_memory_plan, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_executor_create(context: *mut mmoe_context, bundle: *const mmoe_bundle, options: *const mmoe_executor_options, out: *mut *mut mmoe_executor, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_executor_run(executor: *mut mmoe_executor, bundle: *const mmoe_bundle, args: *const mmoe_run_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_executor_poll(executor: *mut mmoe_executor, findings: *mut mmoe_executor_findings, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_executor_explain(executor: *const mmoe_executor, bundle: *const mmoe_bundle, tokens: u32, text: *mut c_char, capacity_bytes: usize) -> usize;
     fn mmoe_executor_destroy(executor: *mut mmoe_executor);
     fn mmoe_route(context: *const mmoe_context, args: *const mmoe_route_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;

@@ -27,7 +27,15 @@ impl Drop for Handle {
     }
 }
 
-/// A bundle that is being filled.
+/// A bundle that is being filled. Sealing it uses it up, so it cannot be changed afterwards:
+///
+/// ```compile_fail
+/// # use marlin_moe::*;
+/// fn change_sealed(mut builder: BundleBuilder, codes: Tensor) {
+///     let bundle = builder.seal();
+///     builder.set(0, Projection::Gate, Role::Weight, codes);
+/// }
+/// ```
 pub struct BundleBuilder {
     handle: Handle,
 }
@@ -35,12 +43,14 @@ pub struct BundleBuilder {
 // SAFETY: it may move between threads; `&mut self` keeps calls one at a time.
 unsafe impl Send for BundleBuilder {}
 
-/// Repacked expert weights: immutable, shared by executors and threads.
+/// Repacked expert weights, shared by executors and threads. Whole experts may be exchanged while
+/// no run uses the bundle; a call that comes at the wrong time fails with
+/// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
 pub struct Bundle {
     handle: Handle,
 }
 
-// SAFETY: a sealed bundle is immutable and shared by threads.
+// SAFETY: a sealed bundle is shared by threads, and refuses a change while it is used.
 unsafe impl Send for Bundle {}
 unsafe impl Sync for Bundle {}
 
@@ -53,18 +63,52 @@ pub struct BundleInfo {
     pub split_experts: u32,
     /// Global number of the first of them.
     pub first_expert: u32,
+    /// Experts that are here now.
+    pub resident_experts: u32,
+    /// Experts that can be here at a time.
+    pub slots: u32,
     /// I of this tensor-parallel rank.
     pub local_intermediate_size: u32,
     /// Bytes of the repacked weights.
     pub resident_bytes: u64,
 }
 
-pub(crate) fn raw_options(split: Split) -> sys::mmoe_bundle_options {
-    sys::mmoe_bundle_options {
-        struct_size: std::mem::size_of::<sys::mmoe_bundle_options>() as u32,
-        split: split.to_raw(),
-        ..Default::default()
+/// Options of a bundle. A [`Split`] alone will do: every expert of it is resident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BundleOptions {
+    /// The part of the layer that the bundle holds.
+    pub split: Split,
+    /// Experts resident at a time; 0: all of the split. With fewer, the bundle starts without any:
+    /// see [`Bundle::put`].
+    pub slots: u32,
+}
+
+impl From<Split> for BundleOptions {
+    fn from(split: Split) -> Self {
+        BundleOptions { split, slots: 0 }
     }
+}
+
+impl BundleOptions {
+    pub(crate) fn to_raw(self) -> sys::mmoe_bundle_options {
+        sys::mmoe_bundle_options {
+            struct_size: std::mem::size_of::<sys::mmoe_bundle_options>() as u32,
+            slot_count: self.slots,
+            split: self.split.to_raw(),
+            ..Default::default()
+        }
+    }
+}
+
+/// One tensor of an expert, for [`Bundle::put`].
+#[derive(Clone, Copy)]
+pub struct ExpertTensor<'a> {
+    /// Which linear layer.
+    pub projection: Projection,
+    /// What the tensor is to it.
+    pub role: Role,
+    /// The whole tensor, in the packing of the quant config's format.
+    pub tensor: Tensor<'a>,
 }
 
 /// A progress callback behind a C pointer; a panic in it stops the load.
@@ -84,9 +128,9 @@ impl BundleBuilder {
         context: &Context,
         config: &QuantConfig,
         layer: &Layer,
-        split: Split,
+        options: impl Into<BundleOptions>,
     ) -> Result<BundleBuilder> {
-        let (layer, options) = (layer.to_raw(), raw_options(split));
+        let (layer, options) = (layer.to_raw(), options.into().to_raw());
         let mut raw = std::ptr::null_mut();
         // SAFETY: all pointers are valid during the call.
         check(|error| unsafe {
@@ -139,9 +183,9 @@ impl Bundle {
         context: &Context,
         checkpoint: &Checkpoint,
         layer: u32,
-        split: Split,
+        options: impl Into<BundleOptions>,
     ) -> Result<Bundle> {
-        Bundle::load_with(context, checkpoint, layer, split, |_, _| true)
+        Bundle::load_with(context, checkpoint, layer, options, |_, _| true)
     }
 
     /// As [`Bundle::load`]; `on_progress` gets done and total bytes, and returns whether to go on.
@@ -149,10 +193,10 @@ impl Bundle {
         context: &Context,
         checkpoint: &Checkpoint,
         layer: u32,
-        split: Split,
+        options: impl Into<BundleOptions>,
         mut on_progress: F,
     ) -> Result<Bundle> {
-        let mut options = raw_options(split);
+        let mut options = options.into().to_raw();
         options.progress = Some(progress::<F>);
         options.progress_user = &mut on_progress as *mut F as *mut c_void;
         let mut raw = std::ptr::null_mut();
@@ -167,7 +211,7 @@ impl Bundle {
                 error,
             )
         })?;
-        Ok(Bundle { handle: Handle { raw, context: context.clone() } })
+        Ok(Bundle::from_raw(context, raw))
     }
 
     /// Writes the bundle to one file, whole or not at all.
@@ -193,7 +237,57 @@ impl Bundle {
                 error,
             )
         })?;
-        Ok(Bundle { handle: Handle { raw, context: context.clone() } })
+        Ok(Bundle::from_raw(context, raw))
+    }
+
+    /// Puts one expert, every tensor of it, over what it was or into a free slot. Every value is
+    /// checked before a byte changes.
+    pub fn put(&self, expert: u32, tensors: &[ExpertTensor<'_>]) -> Result<()> {
+        let tensors: Vec<_> = tensors
+            .iter()
+            .map(|part| sys::mmoe_expert_tensor {
+                projection: part.projection.to_raw(),
+                role: part.role.to_raw(),
+                tensor: part.tensor.raw,
+            })
+            .collect();
+        // SAFETY: the tensors view memory that outlives the call.
+        check(|error| unsafe {
+            (self.handle.context.api().mmoe_bundle_put)(
+                self.handle.raw,
+                expert,
+                tensors.as_ptr(),
+                tensors.len() as u32,
+                error,
+            )
+        })
+    }
+
+    /// Puts one expert of a checkpoint; as [`Bundle::put`], but if the file is bad the expert is
+    /// no longer resident.
+    pub fn put_from(&self, checkpoint: &Checkpoint, layer: u32, expert: u32) -> Result<()> {
+        // SAFETY: all handles are valid during the call.
+        check(|error| unsafe {
+            (self.handle.context.api().mmoe_bundle_put_from)(
+                self.handle.raw,
+                checkpoint.raw,
+                layer,
+                expert,
+                error,
+            )
+        })
+    }
+
+    /// Takes one expert out: its slot is free, and ids of it are skipped.
+    pub fn evict(&self, expert: u32) -> Result<()> {
+        // SAFETY: the handle is valid.
+        check(|error| unsafe {
+            (self.handle.context.api().mmoe_bundle_evict)(self.handle.raw, expert, error)
+        })
+    }
+
+    pub(crate) fn from_raw(context: &Context, raw: *mut sys::mmoe_bundle) -> Bundle {
+        Bundle { handle: Handle { raw, context: context.clone() } }
     }
 
     pub(crate) fn raw(&self) -> *mut sys::mmoe_bundle {
@@ -220,6 +314,8 @@ impl Bundle {
             layer: Layer::from_raw(&layer),
             split_experts: raw.expert_count,
             first_expert: raw.first_expert,
+            resident_experts: raw.resident_count,
+            slots: raw.slot_count,
             local_intermediate_size: raw.local_intermediate_size,
             resident_bytes: raw.resident_bytes,
         })

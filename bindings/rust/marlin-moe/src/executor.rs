@@ -47,11 +47,18 @@ impl ExecutorOptions {
             hidden_dtype: self.hidden.to_raw(),
             output_dtype: self.output.map_or(0, DType::to_raw),
             precision: self.precision.to_raw(),
+            ..Default::default()
         }
     }
 }
 
-/// Kernels chosen and workspace allocated once. One run at a time, which `&mut self` ensures.
+/// Kernels chosen and workspace allocated once. One run at a time, which `&mut self` ensures: it may
+/// move to another thread, but threads cannot share it.
+///
+/// ```compile_fail
+/// fn shared<T: Sync>() {}
+/// shared::<marlin_moe::Executor>();
+/// ```
 pub struct Executor {
     raw: *mut sys::mmoe_executor,
     context: Context,
@@ -142,6 +149,20 @@ impl Executor {
         // SAFETY: the tensors view slices of the lengths checked above; on the CPU the call
         // returns when the output is written.
         unsafe { self.run_raw(bundle, &args, std::ptr::null_mut()) }
+    }
+
+    /// Whether an expert id of a run has been out of range since this was last asked. On CUDA,
+    /// synchronise with the runs first.
+    pub fn take_ids_out_of_range(&mut self) -> Result<bool> {
+        let mut findings = sys::mmoe_executor_findings {
+            struct_size: std::mem::size_of::<sys::mmoe_executor_findings>() as u32,
+            ..Default::default()
+        };
+        // SAFETY: both pointers are valid during the call.
+        check(|error| unsafe {
+            (self.context.api().mmoe_executor_poll)(self.raw, &mut findings, error)
+        })?;
+        Ok(findings.ids_out_of_range != 0)
     }
 
     /// Enqueues one layer on a CUDA stream, or runs it on the CPU.

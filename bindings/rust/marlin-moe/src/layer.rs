@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a layer computes, whether it can run, and how many bytes it takes.
 
+use crate::bundle::BundleOptions;
 use crate::config::QuantConfig;
 use crate::context::Context;
 use crate::error::{check, text_of, Result};
@@ -119,6 +120,14 @@ pub struct Support {
     pub sentence: String,
     /// The smallest change that helps; may be empty.
     pub remedy: String,
+    /// Tensor ranks, not above those asked about, that work; 0 where the layer itself cannot run.
+    pub most_tensor_ranks: u32,
+    /// Intermediate channels of this rank; 0 if it is not supported, as the members below.
+    pub local_intermediate_size: u32,
+    /// The same as kept on the device.
+    pub padded_intermediate_size: u32,
+    /// Of these channels, those that share a scale of the down projection.
+    pub local_group_size: u32,
 }
 
 /// Bytes that an object takes.
@@ -158,6 +167,10 @@ pub fn support(
         reasons: raw.reasons,
         sentence: text_of(&raw.sentence),
         remedy: text_of(&raw.remedy),
+        most_tensor_ranks: raw.most_tensor_ranks,
+        local_intermediate_size: raw.local_intermediate_size,
+        padded_intermediate_size: raw.padded_intermediate_size,
+        local_group_size: raw.local_group_size,
     })
 }
 
@@ -177,10 +190,9 @@ pub fn bundle_plan(
     context: &Context,
     config: &QuantConfig,
     layer: &Layer,
-    split: Split,
+    options: impl Into<BundleOptions>,
 ) -> Result<MemoryPlan> {
-    let layer = layer.to_raw();
-    let options = crate::bundle::raw_options(split);
+    let (layer, options) = (layer.to_raw(), options.into().to_raw());
     // SAFETY: all pointers are valid during the call.
     plan_of(|plan, error| unsafe {
         (context.api().mmoe_bundle_plan)(

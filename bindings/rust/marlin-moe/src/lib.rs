@@ -3,8 +3,8 @@
 //!
 //! The objects are those of the C interface, in the order of use: [`Library`], [`Context`],
 //! [`QuantConfig`], [`Checkpoint`], [`Bundle`], [`Executor`]. Each keeps alive what it needs, so
-//! they may be dropped in any order. All but the executor and a [`BundleBuilder`] are immutable
-//! and shared by threads.
+//! they may be dropped in any order. All but the executor and a [`BundleBuilder`] are shared by
+//! threads.
 //!
 //! ```
 //! use marlin_moe::*;
@@ -69,10 +69,11 @@ mod error;
 mod executor;
 mod layer;
 mod library;
+mod load;
 mod tensor;
 mod types;
 
-pub use bundle::{Bundle, BundleBuilder, BundleInfo};
+pub use bundle::{Bundle, BundleBuilder, BundleInfo, BundleOptions, ExpertTensor};
 pub use checkpoint::{Checkpoint, CheckpointLayer, TensorInfo};
 pub use config::{QuantConfig, QuantFields};
 pub use context::{Context, ContextOptions, LogFn, Route};
@@ -80,6 +81,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, ExecutorOptions, Run};
 pub use layer::{bundle_plan, executor_plan, support, Layer, MemoryPlan, Split, Support};
 pub use library::{Device, Library};
+pub use load::{Load, LoadProgress};
 pub use marlin_moe_sys as sys;
 pub use sys::LoadError;
 pub use tensor::{Bf16, Element, Tensor, F16};

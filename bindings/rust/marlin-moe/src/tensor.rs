@@ -45,7 +45,16 @@ elements! {
     i8 => I8,
 }
 
-/// A contiguous row-major tensor in memory that the caller owns.
+/// A contiguous row-major tensor in memory that the caller owns, and that it outlives:
+///
+/// ```compile_fail
+/// use marlin_moe::Tensor;
+/// let dangling = {
+///     let codes = vec![0i32; 8];
+///     Tensor::new(&codes, &[8])
+/// };
+/// let copy = dangling;
+/// ```
 #[derive(Clone, Copy)]
 pub struct Tensor<'a> {
     pub(crate) raw: sys::mmoe_tensor,

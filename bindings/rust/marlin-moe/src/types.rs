@@ -83,6 +83,10 @@ c_enum! {
         Avx512 = MMOE_CPU_TIER_AVX512,
         /// The same with AVX512-BF16.
         Avx512Bf16 = MMOE_CPU_TIER_AVX512_BF16,
+        /// AVX2 with AVX-VNNI.
+        AvxVnni = MMOE_CPU_TIER_AVX_VNNI,
+        /// AVX512-BF16 with AMX-BF16.
+        AmxBf16 = MMOE_CPU_TIER_AMX_BF16,
     }
 }
 
@@ -201,6 +205,8 @@ c_enum! {
         Default = MMOE_PRECISION_DEFAULT,
         /// fp32 activations and products.
         Exact = MMOE_PRECISION_EXACT,
+        /// 8-bit activations are permitted, on the CPU.
+        Int8 = MMOE_PRECISION_INT8,
     }
 }
 

@@ -117,6 +117,99 @@ fn saved_bundles_open_again() {
     assert_eq!(run(&context, &opened, 1), run(&context, &bundle, 1));
 }
 
+fn tiny_checkpoint() -> std::path::PathBuf {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3).unwrap();
+    root.join("tests/data/ct/w4a16_asym_g32_fp16")
+}
+
+#[test]
+fn loads_come_in_the_background() {
+    let library = Library::load().unwrap();
+    let context = cpu(&library);
+    let checkpoint = Checkpoint::open(&context, &tiny_checkpoint()).unwrap();
+    let load = Load::start(&context, &checkpoint, 0, Split::default()).unwrap();
+    drop(checkpoint);
+    while !load.progress().unwrap().finished {
+        std::thread::yield_now();
+    }
+    let done = load.progress().unwrap();
+    assert_eq!(done.done_bytes, done.total_bytes);
+    let bundle = load.wait().unwrap();
+    assert_eq!(bundle.info().unwrap().resident_experts, bundle.info().unwrap().split_experts);
+}
+
+#[test]
+fn loads_can_be_cancelled_and_dropped() {
+    let library = Library::load().unwrap();
+    let context = cpu(&library);
+    let checkpoint = Checkpoint::open(&context, &tiny_checkpoint()).unwrap();
+    let load = Load::start(&context, &checkpoint, 0, Split::default()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| load.cancel());
+    });
+    if let Err(error) = load.wait() {
+        assert_eq!(error.kind(), ErrorKind::Cancelled); // or it had been quicker
+    }
+    drop(Load::start(&context, &checkpoint, 0, Split::default()).unwrap());
+}
+
+#[test]
+fn experts_come_and_go() {
+    let library = Library::load().unwrap();
+    let context = cpu(&library);
+    let checkpoint = Checkpoint::open(&context, &tiny_checkpoint()).unwrap();
+    let few = BundleOptions { slots: 2, ..Default::default() };
+    let bundle = Bundle::load(&context, &checkpoint, 0, few).unwrap();
+    assert_eq!((bundle.info().unwrap().slots, bundle.info().unwrap().resident_experts), (2, 0));
+    bundle.put_from(&checkpoint, 0, 5).unwrap();
+    bundle.put_from(&checkpoint, 0, 6).unwrap();
+    assert_eq!(bundle.put_from(&checkpoint, 0, 7).unwrap_err().status(), sys::MMOE_ERR_STATE);
+    bundle.evict(5).unwrap();
+    bundle.put_from(&checkpoint, 0, 7).unwrap();
+    assert_eq!(bundle.info().unwrap().resident_experts, 2);
+}
+
+#[test]
+fn one_expert_is_put_over_another() {
+    let library = Library::load().unwrap();
+    let context = cpu(&library);
+    let changing = bundle(&context, &library);
+    let codes = vec![0x9999_9999_u32 as i32; INNER * HIDDEN / 8];
+    let scales = vec![1f32 / 64.0; INNER * HIDDEN / 32];
+    let mut tensors = Vec::new();
+    for (projection, outputs, inputs) in [
+        (Projection::Gate, INNER, HIDDEN),
+        (Projection::Up, INNER, HIDDEN),
+        (Projection::Down, HIDDEN, INNER),
+    ] {
+        let weight = Tensor::new(&codes, &[outputs, inputs / 8]);
+        let scale = Tensor::new(&scales, &[outputs, inputs / 32]);
+        tensors.push(ExpertTensor { projection, role: Role::Weight, tensor: weight });
+        tensors.push(ExpertTensor { projection, role: Role::Scale, tensor: scale });
+    }
+    let before = run(&context, &changing, 1);
+    changing.put(1, &tensors).unwrap();
+    assert_ne!(run(&context, &changing, 1), before);
+    assert_eq!(run(&context, &changing, 1), run(&context, &changing, 0));
+    let missing = changing.put(1, &tensors[1..]).unwrap_err();
+    assert_eq!(missing.status(), sys::MMOE_ERR_MISSING_TENSOR);
+}
+
+#[test]
+fn objects_cross_threads_as_the_header_says() {
+    fn sent<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    shared::<Library>();
+    shared::<Context>();
+    shared::<QuantConfig>();
+    shared::<Checkpoint>();
+    shared::<Bundle>();
+    shared::<Load>();
+    shared::<Error>();
+    sent::<BundleBuilder>();
+    sent::<Executor>();
+}
+
 #[test]
 fn errors_have_a_kind_and_a_sentence() {
     let library = Library::load().unwrap();

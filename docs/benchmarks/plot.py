@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Draws docs/benchmarks/plots/*.svg and *.png from the CSV files beside this script: for every
+shape, tokens against the time of one layer, with the rivals and the roofline; and all shapes in one
+picture, for the README.
+
+    plot.py            draws them; needs matplotlib (Debian: python3-matplotlib)
+    plot.py --points   prints the newest point of every shape and number of tokens, as a table
+"""
+import csv
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "plots")
+
+SHAPES = {
+    "qwen3-30b": "Qwen3-30B: E 128, top 8, H 2048, I 768",
+    "qwen3.5-122b": "Qwen3.5-122B: E 256, top 8, H 3072, I 1024",
+    "mixtral-8x7b": "Mixtral-8x7B: E 8, top 2, H 4096, I 14336",
+    "deepseek-v3": "DeepSeek-V3: E 256, top 8, H 7168, I 2048",
+}
+# Implementation -> name in the legend, colour, width of its line, marker. In the order drawn.
+LINES = {
+    "torch grouped_mm": ("torch grouped_mm, bf16 weights", "#9a9a9a", 1.2, "v"),
+    "Humming": ("Humming, the faster of its two forms", "#2e8b57", 1.4, "s"),
+    "vLLM fused Marlin MoE": ("vLLM fused Marlin MoE", "#d9822b", 1.4, "^"),
+    "marlin-moe": ("marlin-moe", "#1f5fbf", 2.4, "o"),
+}
+
+
+def read(name):
+    with open(os.path.join(HERE, name), encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def own_points():
+    """(shape, tokens) -> us: the newest row of a point counts. 4 bits, zero points, groups of 128."""
+    points = {}
+    for row in read("h100.csv"):
+        if (row["bits"], row["symmetric"], row["group_size"], row["dtype"]) == ("4", "0", "128", "bf16"):
+            points[row["shape"], int(row["tokens"])] = float(row["us_median"])
+    return points
+
+
+def all_points():
+    """implementation -> {(shape, tokens): us}, the two forms of Humming joined."""
+    points = {"marlin-moe": own_points()}
+    for row in read("rivals.csv"):
+        name = "Humming" if row["implementation"].startswith("Humming") else row["implementation"]
+        line = points.setdefault(name, {})
+        place = row["shape"], int(row["tokens"])
+        line[place] = min(float(row["us_median"]), line.get(place, float("inf")))
+    return points
+
+
+def line_of(points, implementation, shape):
+    places = sorted(tokens for s, tokens in points[implementation] if s == shape)
+    return places, [points[implementation][shape, tokens] for tokens in places]
+
+
+def draw_shape(axes, points, shape):
+    tokens, roof = line_of(points, "roof", shape)
+    axes.fill_between(tokens, roof, 1, color="#e9ecef", linewidth=0)
+    axes.plot(tokens, roof, "--", color="#555555", linewidth=1.2, label="roofline of the card")
+    for name, (label, colour, width, marker) in LINES.items():
+        tokens, times = line_of(points, name, shape)
+        axes.plot(tokens, times, marker=marker, color=colour, linewidth=width, markersize=2.2 * width,
+                  label=label)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_title(SHAPES[shape], fontsize=10)
+    axes.set_ylim(min(roof) * 0.8, None)
+    axes.set_xlim(0.9, 9100)
+    ticks = [1, 4, 16, 64, 256, 1024, 4096]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.grid(True, which="major", color="#d5d8dc", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def save(figure, name):
+    for kind in ("svg", "png"):
+        # No date and no random ids: equal numbers give equal files.
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(os.path.join(OUT, f"{name}.{kind}"), metadata=metadata, dpi=120)
+
+
+def draw():
+    import matplotlib
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update({"svg.hashsalt": "marlin-moe", "font.family": "DejaVu Sans", "font.size": 9})
+    from matplotlib import pyplot
+    os.makedirs(OUT, exist_ok=True)
+    points = all_points()
+    for shape in SHAPES:
+        figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+        draw_shape(axes, points, shape)
+        axes.set_xlabel("tokens in one call")
+        axes.set_ylabel("time of one layer, µs")
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+        save(figure, shape)
+        pyplot.close(figure)
+    figure, grid = pyplot.subplots(2, 2, figsize=(9.6, 6.6), layout="constrained")
+    for axes, shape in zip(grid.flat, SHAPES):
+        draw_shape(axes, points, shape)
+    figure.supxlabel("tokens in one call", fontsize=9)
+    figure.supylabel("time of one layer on an H100, µs (both axes are logarithmic)", fontsize=9)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], loc="upper center", ncols=3, frameon=False,
+                  fontsize=9)
+    figure.get_layout_engine().set(rect=(0, 0, 1, 0.92))  # below the legend
+    save(figure, "overview")
+
+
+def print_points():
+    points = all_points()
+    print("shape,tokens," + ",".join(f"{name} us" for name in (*LINES, "roof")))
+    for shape, tokens in points["roof"]:
+        cells = [points[name].get((shape, tokens)) for name in (*LINES, "roof")]
+        print(f"{shape},{tokens}," + ",".join("" if cell is None else f"{cell:.2f}" for cell in cells))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in ([], ["--points"]):
+        raise SystemExit(__doc__)
+    print_points() if sys.argv[1:] else draw()

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Searches with one fuzz target and adds the run to the ledger.
+#     search.sh TARGET [SECONDS]     builds it with clang into build/fuzz; 300 s unless told
+set -euo pipefail
+
+if [ $# -lt 1 ]; then
+    sed -n '3,4s/^# //p' "$0" >&2
+    exit 2
+fi
+target="$1"
+seconds="${2:-300}"
+folder="$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
+root="$folder/../.."
+build="$root/build/fuzz"
+found="$build/found/$target"
+log="$build/$target.log"
+
+mkdir -p "$found"
+CC=clang CXX=clang++ cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DMMOE_FUZZ=ON -DMMOE_CUDA=OFF -DMMOE_BUILD_TOOLS=OFF
+cmake --build "$build" --target "fuzz_$target"
+
+result="nothing found"
+ASAN_OPTIONS=allocator_may_return_null=1 "$build/tests/fuzz/fuzz_$target" \
+    -dict="$folder/checkpoint.dict" -max_len=8192 -timeout=1 -rss_limit_mb=512 \
+    -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$build/$target." \
+    "$found" "$folder/corpus/$target" 2>&1 | tee "$log" || result="stopped: see the commit after"
+executions="$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
+python3 "$folder/ledger.py" add "$target" "$executions" \
+    "$(git -C "$root" rev-parse --short HEAD)" "$(date +%F)" "$result"
+[ "$result" = "nothing found" ]
