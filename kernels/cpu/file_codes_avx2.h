@@ -115,11 +115,10 @@ inline void pack_file_tiles_of(const PackFileTilesArgs& args) {
     _mm_sfence();  // what went past the cache, too, precedes what the caller does next
 }
 
-// ---- To Marlin tiles
-// ------------------------------------------------------------------------------
+// ---- To Marlin tiles ----------------------------------------------------------------------------
 
-// One tile of a block; `row` and `output` say where its words begin in the block. Lanes of a
-// register are outputs n and n + 4 of the same quarter or eighth.
+// One tile of a block, from its output `output` on. Lanes of a register are outputs n and n + 4 of
+// the same quarter or eighth.
 template <int Bits, MarlinTile Tile>
 struct MarlinOfRows;
 

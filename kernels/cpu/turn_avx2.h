@@ -85,8 +85,7 @@ inline void turn_words_of(const TurnArgs& args) {
     }
 }
 
-// ---- AWQ
-// -----------------------------------------------------------------------------------------
+// ---- AWQ ----------------------------------------------------------------------------------------
 
 // Lower nibbles of a and b become the bytes of a, upper ones those of b.
 inline void join_nibbles(__m256i& a, __m256i& b) {

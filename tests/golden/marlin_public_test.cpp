@@ -34,8 +34,7 @@ void check_role(const PublicMarlin& batch, const std::string& what, mmoe_role ro
     assert_same_bytes(what + ", back", again.bytes, file.data);
 }
 
-// ---- marlin/: one matrix in several packings
-// -----------------------------------------------------
+// ---- marlin/: one matrix in several packings ----------------------------------------------------
 
 struct Matrix {
     const FixtureFile& file;
@@ -138,8 +137,7 @@ void single_matrices_match(void**) {
     }
 }
 
-// ---- marlin_moe/: whole layers
-// --------------------------------------------------------------------
+// ---- marlin_moe/: whole layers ------------------------------------------------------------------
 
 struct Names {
     const char* weight;
@@ -260,8 +258,7 @@ void whole_layers_match(void**) {
     }
 }
 
-// ---- Hashes: the rule and the values of marlin_hash_test.cpp
-// ------------------------------------------
+// ---- Hashes: the rule and the values of marlin_hash_test.cpp ------------------------------------
 
 constexpr int64_t kSize = 128;  // K and N
 constexpr int64_t kGroups = 2;

@@ -12,8 +12,6 @@ using namespace mmoe::test;
 
 namespace {
 
-// ----------------------------------------------------------------------------------------
-
 // A valid call, which a row then spoils.
 struct Call {
     mmoe_quant_fields fields = {};

@@ -107,8 +107,7 @@ Draw draw(Random& random) {
     return d;
 }
 
-// ---- The file: what each format says
-// --------------------------------------------------------------
+// ---- The file: what each format says ------------------------------------------------------------
 
 // Where column `column` of `columns` stands in a row of words that is packed along columns.
 struct Place {
@@ -214,8 +213,7 @@ OwnedTensor random_group_index(Random& random, const Draw& d, const PublicMarlin
     return index;
 }
 
-// ---- The matrix: what layout/marlin.h says
-// -----------------------------------------------------------
+// ---- The matrix: what layout/marlin.h says ------------------------------------------------------
 
 // [K]: the file's input at each place.
 std::vector<int64_t> expected_order(const Draw& d, const int32_t* group_index) {

@@ -25,8 +25,8 @@ constexpr int64_t kSlack = 16;  // words around what is written
 
 std::vector<cpu::Tier> tiers() {
     std::vector<cpu::Tier> usable;
-    for (int tier = 1; tier <= static_cast<int>(cpu::usable_tier()); ++tier) {
-        usable.push_back(static_cast<cpu::Tier>(tier));
+    for (const cpu::TierInfo& info : cpu::kTiers) {
+        if (cpu::usable(info.tier)) usable.push_back(info.tier);
     }
     return usable;
 }
