@@ -6,6 +6,8 @@
 //
 // Order: make weights, quantise by rounding to nearest, pack as compressed-tensors does, run in
 // exact precision (so that only the quantisation differs), compare.
+//
+//     c++ -std=c++20 asymmetry.cpp -lmarlin_moe;  ./a.out
 #include <marlin_moe.h>
 
 #include <algorithm>

@@ -18,12 +18,15 @@ static void check(mmoe_status status, const mmoe_error* error) {
     exit(1);
 }
 
+/* [progress] */
 static int32_t show_progress(void* user, uint64_t done_bytes, uint64_t total_bytes) {
     if (done_bytes == total_bytes)
         printf("%s: repacked %llu bytes\n", (const char*)user, (unsigned long long)total_bytes);
     return 0; /* anything else would stop the load */
 }
+/* [progress] */
 
+/* [ask and load] */
 /* Loads one layer, or says why it cannot run and what would help. */
 static mmoe_bundle* load(mmoe_context* context, const mmoe_checkpoint* model, uint32_t index,
                          mmoe_layer* layer, mmoe_layer_place* place) {
@@ -44,6 +47,7 @@ static mmoe_bundle* load(mmoe_context* context, const mmoe_checkpoint* model, ui
     check(mmoe_bundle_load(context, model, index, &options, &bundle, &error), &error);
     return bundle;
 }
+/* [ask and load] */
 
 static mmoe_tensor matrix(void* data, mmoe_dtype dtype, uint32_t rows, uint32_t columns) {
     mmoe_tensor tensor = {.data = data, .dtype = dtype, .rank = 2, .shape = {rows, columns}};
@@ -83,6 +87,7 @@ static int run_tokens(mmoe_context* context, const mmoe_bundle* bundle, const mm
     if (ids == NULL) exit(1);
     mmoe_error error = {0};
 
+    /* [route and run] */
     const mmoe_route_args route = {
         .struct_size = sizeof route,
         .renormalize = 1,
@@ -105,6 +110,7 @@ static int run_tokens(mmoe_context* context, const mmoe_bundle* bundle, const mm
         .output = matrix(output, MMOE_DTYPE_F32, kTokens, layer->hidden_size)};
     check(mmoe_executor_run(executor, bundle, &args, NULL, &error), &error);
     mmoe_executor_destroy(executor);
+    /* [route and run] */
 
     const int failed = show_output(output, layer->hidden_size);
     free(ids);

@@ -72,6 +72,7 @@ static mmoe_tensor matrix(void* data, mmoe_dtype dtype, int rows, int columns) {
     return tensor;
 }
 
+/* [fill a bundle] */
 static void set_projection(mmoe_bundle* bundle, int expert, mmoe_projection projection) {
     static int32_t codes[kMaxWords];   /* [N, K/8]: eight codes a word, along K */
     static int32_t zeros[kMaxWords];   /* [N/8, G]: eight zero points a word, along N */
@@ -125,6 +126,7 @@ static mmoe_bundle* make_bundle(mmoe_context* context) {
     check(mmoe_bundle_seal(bundle, &error), &error);
     return bundle;
 }
+/* [fill a bundle] */
 
 /* ---- The same layer for one token, in plain loops -------------------------------------------- */
 

@@ -10,6 +10,16 @@ BUILD_NEEDS=(
     "header nlohmann/json.hpp nlohmann-json3-dev"
     "header xxhash.h libxxhash-dev"
 )
+# Without these the tests of a language or a tool are skipped, and say so.
+TEST_WISHES=(
+    "command cargo cargo"
+    "command go golang-go"
+    "command luajit luajit"
+    "command doxygen doxygen"
+    "file /usr/share/doxygen-awesome-css doxygen-awesome-css"
+    "command man man-db"
+    "command abidiff abigail-tools"
+)
 TEST_NEEDS=(
     "header cmocka.h libcmocka-dev"
     "command pkg-config pkg-config"
@@ -43,21 +53,29 @@ install_prefix() {  # package...
     echo "sudo -n"
 }
 
-ensure_needs() {  # need...
+install_missing() {  # need...
     local missing=() need kind probe package prefix
     for need in "$@"; do
         read -r kind probe package <<<"$need"
         has_need "$kind" "$probe" || missing+=("$package")
     done
     if [ "${#missing[@]}" -gt 0 ]; then
-        prefix="$(install_prefix "${missing[@]}")"
+        prefix="$(install_prefix "${missing[@]}")" || return 1
         echo "Installing: ${missing[*]}"
         # shellcheck disable=SC2086  # the prefix is empty or two words
-        $prefix apt-get update -qq
+        $prefix apt-get update -qq || return 1
         # shellcheck disable=SC2086
         $prefix env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+            apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null || return 1
     fi
+}
+
+offer_wishes() {  # need...
+    (install_missing "$@") || echo "Going on without: some tests will be skipped."
+}
+
+ensure_needs() {  # need...
+    install_missing "$@" || fail "packages could not be installed"
     local version
     version="$(cmake --version | awk 'NR == 1 { print $3 }')"
     [ "$(printf '%s\n' 3.25 "$version" | sort -V | head -n 1)" = 3.25 ] ||

@@ -41,6 +41,7 @@ cuda_summary() { grep -m 1 -o -E 'CUDA: (yes|no).*' "$build/configure.log"; }
 
 step "1/4 packages"
 ensure_needs "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}"
+offer_wishes "${TEST_WISHES[@]}"
 step "2/4 configure"
 mkdir -p "$build"
 cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMMOE_CUDA=AUTO \

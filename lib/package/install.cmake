@@ -19,7 +19,10 @@ install(FILES include/marlin_moe.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPO
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 if(TARGET mmoe)
     install(TARGETS mmoe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
+    install(FILES docs/man/mmoe.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tools)
 endif()
+install(FILES docs/man/libmarlin_moe.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7
+        COMPONENT development)
 
 # find_package(marlin_moe [COMPONENTS static]): see marlin_moeConfig.cmake.in. While the major version is 0, a minor
 # version may break.

@@ -18,6 +18,7 @@ std::shared_ptr<const Context> make_context() {
     context->kind = DeviceKind::kCuda;
     context->allocator = std::make_shared<const Allocator>();
     context->cuda = describe_cuda(0).value();
+    context->place = cuda_place(0).value();
     context->parallel = Parallel::create(2, nullptr, nullptr).value();
     context->budget = std::make_shared<Budget>(0);
     context->tier = cpu::usable_tier();
