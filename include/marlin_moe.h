@@ -178,7 +178,10 @@ enum {
     MMOE_CPU_TIER_AVX512 = 3,      /**< AVX2 with AVX-512 F, BW, DQ, VL and VNNI. */
     MMOE_CPU_TIER_AVX512_BF16 = 4, /**< AVX512 with AVX512-BF16. */
     MMOE_CPU_TIER_AVX_VNNI = 5,    /**< AVX2 with AVX-VNNI. */
-    MMOE_CPU_TIER_AMX_BF16 = 6     /**< AVX512_BF16 with AMX-BF16, for experts of several tokens. */
+    MMOE_CPU_TIER_AMX_BF16 = 6,    /**< AVX512_BF16 with AMX (TILE, BF16, INT8). */
+    MMOE_CPU_TIER_NEON = 7,        /**< NEON, as every 64-bit ARM processor has it. */
+    MMOE_CPU_TIER_NEON_DOT = 8,    /**< NEON with dot products of bytes. */
+    MMOE_CPU_TIER_NEON_BF16 = 9    /**< NEON_DOT with bf16. */
 };
 
 /** Nonlinearity between the two GEMMs. With `a` the gate (or the only) projection and `u` the
@@ -348,7 +351,9 @@ typedef struct mmoe_context_options {
 } mmoe_context_options;
 
 /**
- * Binds the library to one device.
+ * Binds the library to one device. On CUDA, to the CUDA context that is current on the calling
+ * thread if it is one of this device's, and must then outlive all objects; else to the device's
+ * primary context. Every later call makes it current and then the caller's again.
  *
  * @param options  NULL for all defaults.
  * @param out      Receives the context; end it with mmoe_context_destroy().
@@ -1218,15 +1223,16 @@ typedef struct mmoe_run_args {
  * @param bundle    A sealed bundle of the executor's context.
  * @param args      Read before the call returns; tensors live until the work has run. On the
  *                  CPU they are host memory.
- * @param stream    CUDA: a `cudaStream_t`, NULL for the default stream. CPU: NULL.
+ * @param stream    CUDA: a `cudaStream_t` of the context's CUDA context, NULL for its default
+ *                  stream. CPU: NULL.
  * @param error     NULL, or filled on failure.
  * @retval MMOE_ERR_NULL_POINTER      `executor`, `bundle`, `args` or a tensor's data is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
  * @retval MMOE_ERR_SHAPE             A shape or stride differs from the above.
  * @retval MMOE_ERR_DTYPE             An element type differs from the above.
  * @retval MMOE_ERR_INVALID_ARGUMENT  T or top_k exceeds the executor's limits, `stream` is not
- *                                    NULL on the CPU, or the bundle needs a larger workspace or
- *                                    belongs to another device.
+ *                                    NULL on the CPU or of another CUDA context, or the bundle
+ *                                    needs a larger workspace or belongs to another device.
  * @retval MMOE_ERR_STATE             The bundle is not sealed.
  * @retval MMOE_ERR_BUSY              Another thread is in this executor, or changes the bundle.
  * @retval MMOE_ERR_UNSUPPORTED       No kernel serves this bundle with the executor's types.
@@ -1450,6 +1456,33 @@ typedef struct mmoe_marlin_args {
 MMOE_API mmoe_status mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config,
                                       const mmoe_marlin_matrix* matrix,
                                       const mmoe_marlin_args* args, mmoe_error* error);
+
+/**
+ * mmoe_marlin_pack() where the context is: on CUDA the tensors are device memory, and one launch
+ * for all experts is enqueued, which allocates nothing and may be captured in a graph after a first
+ * call. The bytes are the same. Values are not looked at there: check on the host what a stranger
+ * wrote. On the CPU it is mmoe_marlin_pack().
+ *
+ * @param context  Where to pack.
+ * @param config   How `args->file` is packed.
+ * @param matrix   The matrix.
+ * @param args     As mmoe_marlin_pack(); tensors live until the work has run.
+ * @param stream   CUDA: a `cudaStream_t` of the context's CUDA context, NULL for its default
+ *                 stream. CPU: NULL.
+ * @param error    NULL, or filled on failure; nothing has been enqueued.
+ * @returns what mmoe_marlin_pack() returns, and
+ * @retval MMOE_ERR_NULL_POINTER      `context`, `config`, `matrix`, `args` or a tensor's data is
+ *                                    NULL.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  `stream` is not NULL on the CPU, or of another CUDA context.
+ * @retval MMOE_ERR_UNSUPPORTED       CUDA: weights in activation order, 8-bit activations, or more
+ *                                    than 65,535 experts.
+ * @retval MMOE_ERR_DEVICE            CUDA: a launch was refused.
+ */
+MMOE_API mmoe_status mmoe_marlin_enqueue_pack(const mmoe_context* context,
+                                              const mmoe_quant_config* config,
+                                              const mmoe_marlin_matrix* matrix,
+                                              const mmoe_marlin_args* args, void* stream,
+                                              mmoe_error* error);
 
 /**
  * Inverse of mmoe_marlin_pack(), also for matrices that other programs packed: writes all of

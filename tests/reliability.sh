@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
 done
 root="$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
 build="$root/build/cpu"
-fault_tests=(no_memory disk damage hostile_bundle shapes values threads)
+fault_tests=(no_memory disk damage hostile_bundle shapes tensors values threads)
 
 cmake --preset cpu -S "$root" >/dev/null
 targets=(soak abi_dlopen)

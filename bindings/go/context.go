@@ -43,6 +43,9 @@ const (
 	TierAVX512BF16 CPUTier = C.MMOE_CPU_TIER_AVX512_BF16
 	TierAVXVNNI    CPUTier = C.MMOE_CPU_TIER_AVX_VNNI
 	TierAMXBF16    CPUTier = C.MMOE_CPU_TIER_AMX_BF16
+	TierNEON       CPUTier = C.MMOE_CPU_TIER_NEON
+	TierNEONDot    CPUTier = C.MMOE_CPU_TIER_NEON_DOT
+	TierNEONBF16   CPUTier = C.MMOE_CPU_TIER_NEON_BF16
 )
 
 // ContextOptions are the options of NewContext. The zero value has every default.

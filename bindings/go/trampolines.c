@@ -53,6 +53,7 @@ static __typeof__(&mmoe_executor_destroy) at_mmoe_executor_destroy;
 static __typeof__(&mmoe_route) at_mmoe_route;
 static __typeof__(&mmoe_marlin_describe) at_mmoe_marlin_describe;
 static __typeof__(&mmoe_marlin_pack) at_mmoe_marlin_pack;
+static __typeof__(&mmoe_marlin_enqueue_pack) at_mmoe_marlin_enqueue_pack;
 static __typeof__(&mmoe_marlin_unpack) at_mmoe_marlin_unpack;
 
 const char *marlin_moe_go_resolve(void *library) {
@@ -154,6 +155,8 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_marlin_describe == NULL) return "mmoe_marlin_describe";
     *(void **)&at_mmoe_marlin_pack = dlsym(library, "mmoe_marlin_pack");
     if (at_mmoe_marlin_pack == NULL) return "mmoe_marlin_pack";
+    *(void **)&at_mmoe_marlin_enqueue_pack = dlsym(library, "mmoe_marlin_enqueue_pack");
+    if (at_mmoe_marlin_enqueue_pack == NULL) return "mmoe_marlin_enqueue_pack";
     *(void **)&at_mmoe_marlin_unpack = dlsym(library, "mmoe_marlin_unpack");
     if (at_mmoe_marlin_unpack == NULL) return "mmoe_marlin_unpack";
     return NULL;
@@ -353,6 +356,10 @@ mmoe_status go_mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_
 
 mmoe_status go_mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error) {
     return at_mmoe_marlin_pack(context, config, matrix, args, error);
+}
+
+mmoe_status go_mmoe_marlin_enqueue_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, void* stream, mmoe_error* error) {
+    return at_mmoe_marlin_enqueue_pack(context, config, matrix, args, stream, error);
 }
 
 mmoe_status go_mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error) {

@@ -60,6 +60,7 @@ void go_mmoe_executor_destroy(mmoe_executor* executor);
 mmoe_status go_mmoe_route(const mmoe_context* context, const mmoe_route_args* args, void* stream, mmoe_error* error);
 mmoe_status go_mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, mmoe_role role, mmoe_marlin_description* description, mmoe_error* error);
 mmoe_status go_mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
+mmoe_status go_mmoe_marlin_enqueue_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, void* stream, mmoe_error* error);
 mmoe_status go_mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
 
 #endif

@@ -11,8 +11,8 @@ namespace mmoe_tool {
 namespace {
 
 const char* tier_name(mmoe_cpu_tier tier) {
-    constexpr const char* kNames[] = {"none",        "scalar",   "avx2",    "avx512",
-                                      "avx512_bf16", "avx_vnni", "amx_bf16"};
+    constexpr const char* kNames[] = {"none",     "scalar",   "avx2", "avx512",   "avx512_bf16",
+                                      "avx_vnni", "amx_bf16", "neon", "neon_dot", "neon_bf16"};
     return tier >= 0 && tier < static_cast<int>(std::size(kNames)) ? kNames[tier] : "other";
 }
 

@@ -51,6 +51,15 @@ template <int Sums, int A, int B>
 inline void amx_dot_bf16() {
     __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
 }
+// Sums [m][n] i32 += A [m][64] bytes, signed or not, * B [16][n] fours of unsigned bytes.
+template <int Sums, int A, int B>
+inline void amx_dot_signed() {
+    __asm__ volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
+}
+template <int Sums, int A, int B>
+inline void amx_dot_unsigned() {
+    __asm__ volatile("tdpbuud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
+}
 
 }  // namespace
 }  // namespace mmoe::cpu

@@ -3,6 +3,7 @@
 // 8-bit fixed point for 4-bit codes. 8-bit codes would saturate vpmaddubsw (2 * 255 * 127 >= 2^15),
 // and the ways around that take as long as 16-bit activations do.
 #include "cpu/elementwise.h"
+#include "cpu/file_codes_avx2.h"
 #include "cpu/gemm_f32.h"
 #include "cpu/gemm_int16.h"
 #include "cpu/gemm_int8.h"
@@ -61,8 +62,18 @@ void pack_marlin(const PackMarlinArgs& args) {
 void turn_words(const TurnArgs& args) {
     turn_words_of(args);
 }
-void turn_fields(const TurnArgs& args) {
-    turn_fields_of(args);
+void turn_awq(const TurnArgs& args) {
+    turn_awq_of(args);
+}
+void pack_file_tiles(const PackFileTilesArgs& args) {
+    pack_file_into_tiles(args);
+}
+void pack_file_marlin(const PackFileMarlinArgs& args) {
+    if (args.tile == MarlinTile::kK16N64) {
+        pack_file_into_marlin<MarlinTile::kK16N64>(args);
+    } else {
+        pack_file_into_marlin<MarlinTile::kK32N32>(args);
+    }
 }
 
 }  // namespace mmoe::cpu::avx2

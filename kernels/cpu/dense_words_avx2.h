@@ -47,6 +47,12 @@ inline void prefetch_rows(uintptr_t first, int64_t stride, int count) {
     }
 }
 
+// Whether a place and all that lie multiples of `strides` (OR-ed bytes) from it can be stored to
+// past the cache.
+inline bool is_aligned(const void* place, int64_t strides) {
+    return (reinterpret_cast<uintptr_t>(place) | static_cast<uintptr_t>(strides)) % 32 == 0;
+}
+
 // Past the cache if `aligned`, which the instruction needs.
 inline void store_past_cache(__m256i* to, __m256i words, bool aligned) {
     if (aligned) {

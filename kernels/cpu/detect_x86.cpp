@@ -34,11 +34,11 @@ uint32_t saved_registers(const CpuidWords& basic) {
 
 // Bits of the tiers; a tier's bit implies those that it includes.
 uint32_t detect_tiers() {
-    constexpr uint32_t kYmmSaved = 0x06;            // xmm and the upper halves of ymm
-    constexpr uint32_t kZmmSaved = 0xE6;            // and mask registers and all of zmm
-    constexpr uint32_t kTilesSaved = 0x60000;       // shapes and data of tiles
-    constexpr uint32_t kAmx = 1u << 24 | 1u << 22;  // leaf 7.0, edx: tiles and bf16
-    constexpr uint32_t kAvxVnni = 1u << 4;          // leaf 7.1, eax; cpuid.h of clang 14 lacks both
+    constexpr uint32_t kYmmSaved = 0x06;                       // xmm and the upper halves of ymm
+    constexpr uint32_t kZmmSaved = 0xE6;                       // and mask registers and all of zmm
+    constexpr uint32_t kTilesSaved = 0x60000;                  // shapes and data of tiles
+    constexpr uint32_t kAmx = 1u << 25 | 1u << 24 | 1u << 22;  // leaf 7.0, edx: bytes, tiles, bf16
+    constexpr uint32_t kAvxVnni = 1u << 4;  // leaf 7.1, eax; cpuid.h of clang 14 lacks both
     constexpr uint32_t kAvx512Bf16 = 1u << 5;
     constexpr uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
     const auto bit = [](Tier tier) { return 1u << static_cast<int>(tier); };

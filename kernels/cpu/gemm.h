@@ -87,7 +87,32 @@ inline void load_factors(const layout::CpuRecordPlan& plan, const uint8_t* recor
     }
 }
 
-// out += scale * (sums - zero point * sum of x) for the lanes of one pass.
+// Factors of one vector of lanes, and of one token's activations.
+template <class Vector>
+struct LaneFactors {
+    LaneFactors(const GroupFactors& factors, int lane)
+        : scale(Vector::load(factors.scale + lane)),
+          zero_point(Vector::load(factors.zero_point + lane)) {}
+    typename Vector::F32 scale;
+    typename Vector::F32 zero_point;
+};
+struct TokenFactors {
+    float x_sum;
+    float x_scale;
+};
+
+// out += scale * (sum - zero point * sum of x)
+template <class Kernel>
+inline void add_to_output(typename Kernel::Vector::F32 sum,
+                          const LaneFactors<typename Kernel::Vector>& lanes, TokenFactors token,
+                          bool asymmetric, float* out) {
+    using Vector = typename Kernel::Vector;
+    if (asymmetric) sum = Vector::fnma(lanes.zero_point, Vector::set(token.x_sum), sum);
+    if constexpr (Kernel::kScaled) sum = Vector::mul(sum, Vector::set(token.x_scale));
+    Vector::store(out, Vector::fma(lanes.scale, sum, Vector::load(out)));
+}
+
+// The same for all sums of one pass.
 template <class Kernel, int Tokens, int Vectors>
 inline void add_to_outputs(const typename Kernel::Vector::F32 (&sums)[Vectors][Tokens],
                            const float (&x_sum)[Tokens], const float (&x_scale)[Tokens],
@@ -97,17 +122,11 @@ inline void add_to_outputs(const typename Kernel::Vector::F32 (&sums)[Vectors][T
     MMOE_UNROLL
     for (int v = 0; v < Vectors; ++v) {
         const int lane = first_lane + v * Vector::kWidth;
-        const typename Vector::F32 scale = Vector::load(factors.scale + lane);
+        const LaneFactors<Vector> lanes(factors, lane);
         MMOE_UNROLL
         for (int t = 0; t < Tokens; ++t) {
-            typename Vector::F32 sum = sums[v][t];
-            if (asymmetric) {
-                sum = Vector::fnma(Vector::load(factors.zero_point + lane), Vector::set(x_sum[t]),
-                                   sum);
-            }
-            if constexpr (Kernel::kScaled) sum = Vector::mul(sum, Vector::set(x_scale[t]));
-            float* to = out + t * kLanes + lane;
-            Vector::store(to, Vector::fma(scale, sum, Vector::load(to)));
+            add_to_output<Kernel>(sums[v][t], lanes, {x_sum[t], x_scale[t]}, asymmetric,
+                                  out + t * kLanes + lane);
         }
     }
 }

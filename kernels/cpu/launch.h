@@ -51,7 +51,10 @@ enum class ActivationFormat : int32_t {
     kF32,    // float, exact
     kBf16,   // uint16_t, exact for bf16 inputs but for denormals, which count as 0
     kInt16,  // int16_t block fixed point: x = element * x_scale[sum block]
-    kInt8,   // int8_t block fixed point, in the order of layout::cpu_byte_order()
+    // The same in two planes of int8_t, x = (256 * high + low) * x_scale: four high, then four low
+    // ones, in the order of layout::cpu_byte_order().
+    kInt16Planes,
+    kInt8,  // int8_t block fixed point, in the order of layout::cpu_byte_order()
 };
 
 [[nodiscard]] constexpr size_t activation_bytes(ActivationFormat format) noexcept {
@@ -175,25 +178,69 @@ using PackMarlin = void (*)(const PackMarlinArgs& args);
 struct TurnArgs {
     const uint32_t* source;  // [rows, columns]
     int64_t source_stride;
-    int64_t rows;     // a multiple of kTurnWordsBlock (words) or kTurnInputs (fields)
-    int64_t columns;  // a multiple of kTurnWordsBlock (words) or kTurnFileWords (fields)
+    int64_t rows;     // a multiple of kTurnWordsBlock (words) or kTurnInputs (AWQ)
+    int64_t columns;  // a multiple of kTurnWordsBlock (words) or kTurnFileWords (AWQ)
     uint32_t* out;
     int64_t out_stride;
-    const int* column_of_field;  // [8]: fields only
 };
 // Words: out[column][row] = source[row][column].
-// Fields: a source word holds 4-bit codes of eight columns, its field f that of column
-// column_of_field[f]; an output word holds eight rows, the first in its lowest bits.
+// AWQ: a source word holds 4-bit codes of eight columns, its field f that of column kAwqColumn[f];
+// an output word holds eight rows, the first in its lowest bits.
+inline constexpr int kAwqColumn[8] = {0, 2, 4, 6, 1, 3, 5, 7};
 using Turn = void (*)(const TurnArgs& args);
 inline constexpr int64_t kTurnWordsBlock = 16;
 inline constexpr int64_t kTurnInputs = 64;
 inline constexpr int64_t kTurnFileWords = 8;
 
+// Codes as a file has them, from the first output and input of interest on.
+enum class CodeOrder : int32_t {
+    kWords,  // [inputs * bits / 32, outputs]: a word holds inputs of one output
+    kAwq,    // [inputs, outputs / 8]: a word holds 4-bit codes of eight outputs, as kAwqColumn
+};
+struct FileCodes {
+    CodeOrder order;
+    const uint32_t* words;
+    int64_t stride;  // words, from row to row
+};
+// What of them is packed: 64 outputs by 8 words of each, or multiples.
+struct FileBlocks {
+    int64_t outputs;
+    int64_t words;
+};
+inline constexpr int64_t kFileOutputs = 64;
+inline constexpr int64_t kFileWords = 8;
+
+// To the tiles of records, as pack_tiles() does.
+struct PackFileTilesArgs {
+    int bits;
+    FileCodes codes;
+    FileBlocks blocks;
+    int64_t tiles;         // of one record
+    int64_t record_bytes;  // from the tiles of one record to those of the next
+    int64_t half_bytes;    // from the lanes of outputs 0 to 31 to those of 32 to 63
+    int64_t block_bytes;   // from the lanes of 64 outputs to those of the next 64
+    uint8_t* tile_bytes;   // lane of the first output in its first tile; fastest 32-byte aligned
+};
+using PackFileTiles = void (*)(const PackFileTilesArgs& args);
+
+// To Marlin tiles, as pack_marlin() does; those of one row of tiles stand side by side.
+struct PackFileMarlinArgs {
+    int bits;
+    layout::MarlinTile tile;
+    FileCodes codes;
+    FileBlocks blocks;
+    uint32_t* tiles;      // tile of the first inputs and outputs; fastest 32-byte aligned
+    int64_t tile_stride;  // words from a tile to the one of the next inputs
+};
+using PackFileMarlin = void (*)(const PackFileMarlinArgs& args);
+
 // What `tier` does faster than code without its instructions;
 // null where it has nothing.
 PackMarlin pack_marlin(Tier tier);
 Turn turn_words(Tier tier);
-Turn turn_fields(Tier tier);
+Turn turn_awq(Tier tier);
+PackFileTiles pack_file_tiles(Tier tier);
+PackFileMarlin pack_file_marlin(Tier tier);
 
 // Every row of this build, best first. A row may run only where usable(row.tier).
 std::span<const Row> rows();

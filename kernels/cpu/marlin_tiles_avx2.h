@@ -166,10 +166,7 @@ template <int Bits, MarlinTile Tile>
 inline void pack_marlin_of(const PackMarlinArgs& args) {
     constexpr int kOutputs = layout::marlin_tile_outputs(Tile);
     constexpr int kRowWords = layout::marlin_tile_inputs(Tile) * Bits / 32;
-    const bool aligned =
-        (reinterpret_cast<uintptr_t>(args.tiles) | static_cast<uintptr_t>(args.tile_stride * 4)) %
-            32 ==
-        0;
+    const bool aligned = is_aligned(args.tiles, args.tile_stride * 4);
     for (int64_t word = 0; word < args.words; word += kChunkWords) {
         const uint32_t* rows = args.codes + word;
         const uintptr_t ahead = line_ahead<kOutputs>(args, word);

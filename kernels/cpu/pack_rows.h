@@ -103,6 +103,8 @@ inline void pack_bf16_row(const PackArgs& args) {
 
 // ---- Fixed point -----------------------------------------------------------------------------
 
+constexpr float kLargestInPlanes = 127 * 256 + 127;  // of kInt16Planes
+
 constexpr int32_t kInfinityBits = 0x7F800000;
 
 // Below this largest value a block counts as zeros: its scale would be a denormal.
@@ -175,19 +177,48 @@ inline void pack_int16_row(const PackArgs& args) {
                       });
 }
 
+// A byte of each integer, in the order of codes: byte(i) of integer i.
+template <class Byte>
+inline void order_bytes(int bits, Byte&& byte, uint64_t (&ordered)[kSumBlockInputs / 8]) {
+    int8_t bytes[kSumBlockInputs];
+    for (int64_t i = 0; i < kSumBlockInputs; ++i) bytes[i] = static_cast<int8_t>(byte(i));
+    std::memcpy(ordered, bytes, sizeof ordered);
+    for (uint64_t& eight : ordered) eight = layout::cpu_byte_order(eight, bits);
+}
+
+// The largest integer is 127 * 256 + 127, so that the low plane can be signed.
+template <class V>
+inline void pack_int16_planes_row(const PackArgs& args) {
+    auto* x = static_cast<int16_t*>(args.x);
+    const int bits = args.plan->bits;
+    pack_fixed_row<V>(args, kLargestInPlanes,
+                      [&](const int16_t(&fixed)[kSumBlockInputs], int64_t input, size_t padded) {
+                          const auto high_of = [&](int64_t i) { return (fixed[i] + 128) >> 8; };
+                          uint64_t high[kSumBlockInputs / 8];
+                          uint64_t low[kSumBlockInputs / 8];
+                          order_bytes(bits, high_of, high);
+                          order_bytes(
+                              bits, [&](int64_t i) { return fixed[i] - 256 * high_of(i); }, low);
+                          uint32_t words[kSumBlockInputs / 2];
+                          for (int64_t i = 0; i < kSumBlockInputs / 8; ++i) {
+                              words[4 * i] = static_cast<uint32_t>(high[i]);
+                              words[4 * i + 1] = static_cast<uint32_t>(low[i]);
+                              words[4 * i + 2] = static_cast<uint32_t>(high[i] >> 32);
+                              words[4 * i + 3] = static_cast<uint32_t>(low[i] >> 32);
+                          }
+                          std::memcpy(x + input, words, padded * sizeof(int16_t));
+                      });
+}
+
 template <class V>
 inline void pack_int8_row(const PackArgs& args) {
     auto* x = static_cast<int8_t*>(args.x);
     const int bits = args.plan->bits;
     pack_fixed_row<V>(args, 127.0F,
                       [&](const int16_t(&fixed)[kSumBlockInputs], int64_t input, size_t padded) {
-                          int8_t bytes[kSumBlockInputs];
-                          for (int64_t i = 0; i < kSumBlockInputs; ++i)
-                              bytes[i] = static_cast<int8_t>(fixed[i]);
                           uint64_t ordered[kSumBlockInputs / 8];
-                          std::memcpy(ordered, bytes, sizeof ordered);
-                          for (uint64_t& eight : ordered)
-                              eight = layout::cpu_byte_order(eight, bits);
+                          order_bytes(
+                              bits, [&](int64_t i) { return fixed[i]; }, ordered);
                           std::memcpy(x + input, ordered, padded);
                       });
 }

@@ -55,10 +55,7 @@ inline void pack_sixteen_rows(const uint32_t* dense, int64_t row_words, uint8_t*
 // Sixteen rows at a time through all records: as many streams are read.
 template <int Bits>
 inline void pack_tiles_of(const PackTilesArgs& args) {
-    const bool aligned =
-        (reinterpret_cast<uintptr_t>(args.tile_bytes) | static_cast<uintptr_t>(args.record_bytes)) %
-            32 ==
-        0;
+    const bool aligned = is_aligned(args.tile_bytes, args.record_bytes);
     const int64_t whole_rows = args.rows / 16 * 16;
     const int64_t whole_tiles = args.tiles / 4 * 4;
     for (int64_t row = 0; row < whole_rows; row += 16) {

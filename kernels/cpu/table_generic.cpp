@@ -33,7 +33,13 @@ PackMarlin pack_marlin(Tier /*tier*/) {
 Turn turn_words(Tier /*tier*/) {
     return nullptr;
 }
-Turn turn_fields(Tier /*tier*/) {
+Turn turn_awq(Tier /*tier*/) {
+    return nullptr;
+}
+PackFileTiles pack_file_tiles(Tier /*tier*/) {
+    return nullptr;
+}
+PackFileMarlin pack_file_marlin(Tier /*tier*/) {
     return nullptr;
 }
 

@@ -9,11 +9,12 @@ namespace {
 
 using Format = ActivationFormat;
 
-const char* refuse_amx_int4(const layout::CpuRecordPlan& plan, Element source_type) {
-    const char* refusal = refuse_bf16_int4(plan, source_type);
+template <AmxKernel Kernel, auto Refuse>
+const char* refuse_amx(const layout::CpuRecordPlan& plan, Element source_type) {
+    const char* refusal = Refuse(plan, source_type);
     if (refusal != nullptr) return refusal;
     if (plan.padded_group() % 32 != 0) return "takes groups of whole 32 inputs";
-    return amx_refusal();
+    return amx_refusal(Kernel);
 }
 
 // 8-bit activations and exact fp32 serve those who ask for them; the former come first, the latter
@@ -29,10 +30,17 @@ constexpr Row kRows[] = {
      &avx2::pack_int8, &avxvnni::multiply_int8_int8},
     {"moe_gemm.int8.int4.n64.avx2", Tier::kAvx2, Format::kInt8, 4, false, &refuse_int4,
      &avx2::pack_int8, &avx2::multiply_int8_int4},
-    {"moe_gemm.bf16.int4.n64.amxbf16", Tier::kAmxBf16, Format::kBf16, 4, false, &refuse_amx_int4,
-     &avx512bf16::pack_bf16, &amxbf16::multiply_bf16_int4, kAmxTokens, 2},
+    {"moe_gemm.bf16.int4.n64.amxbf16", Tier::kAmxBf16, Format::kBf16, 4, false,
+     &refuse_amx<AmxKernel::kBf16Int4, refuse_bf16_int4>, &avx512bf16::pack_bf16,
+     &amxbf16::multiply_bf16_int4, kAmxTokens, 2},
     {"moe_gemm.bf16.int4.n64.avx512bf16", Tier::kAvx512Bf16, Format::kBf16, 4, false,
      &refuse_bf16_int4, &avx512bf16::pack_bf16, &avx512bf16::multiply_bf16_int4},
+    {"moe_gemm.int16.int4.n64.amxbf16", Tier::kAmxBf16, Format::kInt16, 4, false,
+     &refuse_amx<AmxKernel::kInt16Int4, refuse_int4>, &avx512::pack_int16,
+     &amxbf16::multiply_int16_int4, kAmxTokens, 16},
+    {"moe_gemm.int16.int8.n64.amxbf16", Tier::kAmxBf16, Format::kInt16, 8, false,
+     &refuse_amx<AmxKernel::kInt16Int8, refuse_int8>, &avx512::pack_int16,
+     &amxbf16::multiply_int16_int8, kAmxTokens, 16},
     {"moe_gemm.int16.int4.n64.avx512", Tier::kAvx512, Format::kInt16, 4, false, &refuse_int4,
      &avx512::pack_int16, &avx512::multiply_int16_int4},
     {"moe_gemm.int16.int8.n64.avx512", Tier::kAvx512, Format::kInt16, 8, false, &refuse_int8,
@@ -88,8 +96,14 @@ PackMarlin pack_marlin(Tier tier) {
 Turn turn_words(Tier tier) {
     return includes(tier, Tier::kAvx2) ? &avx2::turn_words : nullptr;
 }
-Turn turn_fields(Tier tier) {
-    return includes(tier, Tier::kAvx2) ? &avx2::turn_fields : nullptr;
+Turn turn_awq(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::turn_awq : nullptr;
+}
+PackFileTiles pack_file_tiles(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::pack_file_tiles : nullptr;
+}
+PackFileMarlin pack_file_marlin(Tier tier) {
+    return includes(tier, Tier::kAvx2) ? &avx2::pack_file_marlin : nullptr;
 }
 
 }  // namespace mmoe::cpu

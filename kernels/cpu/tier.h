@@ -14,7 +14,10 @@ enum class Tier : int32_t {
     kAvx512 = 3,
     kAvx512Bf16 = 4,
     kAvxVnni = 5,
-    kAmxBf16 = 6
+    kAmxBf16 = 6,
+    kNeon = 7,
+    kNeonDot = 8,
+    kNeonBf16 = 9,
 };
 
 struct TierInfo {
@@ -29,6 +32,9 @@ inline constexpr TierInfo kTiers[] = {
     {Tier::kAvx512, Tier::kAvx2, "avx512"},
     {Tier::kAvxVnni, Tier::kAvx2, "avxvnni"},
     {Tier::kAvx2, Tier::kScalar, "avx2"},
+    {Tier::kNeonBf16, Tier::kNeonDot, "neonbf16"},
+    {Tier::kNeonDot, Tier::kNeon, "neondot"},
+    {Tier::kNeon, Tier::kScalar, "neon"},
     {Tier::kScalar, Tier::kScalar, "scalar"},
 };
 

@@ -35,7 +35,9 @@ void store(Element type, int64_t count, const float* sums, void* out);
 void pack_tiles(const PackTilesArgs& args);
 void pack_marlin(const PackMarlinArgs& args);
 void turn_words(const TurnArgs& args);
-void turn_fields(const TurnArgs& args);
+void turn_awq(const TurnArgs& args);
+void pack_file_tiles(const PackFileTilesArgs& args);
+void pack_file_marlin(const PackFileMarlinArgs& args);
 }  // namespace avx2
 
 namespace avxvnni {
@@ -67,6 +69,31 @@ void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
 
 namespace amxbf16 {
 void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int8(int tokens, const MultiplyArgs& args);
 }  // namespace amxbf16
+
+namespace neon {
+void pack_f32(const PackArgs& args);
+void multiply_f32_int4(int tokens, const MultiplyArgs& args);
+void multiply_f32_int8(int tokens, const MultiplyArgs& args);
+void pack_int8(const PackArgs& args);
+void pack_int16_planes(const PackArgs& args);
+void pack_bf16(const PackArgs& args);
+void activate(const ActivateArgs& args);
+void combine(const CombineArgs& args);
+void store(Element type, int64_t count, const float* sums, void* out);
+}  // namespace neon
+
+namespace neondot {
+void multiply_int16_int4(int tokens, const MultiplyArgs& args);
+void multiply_int16_int8(int tokens, const MultiplyArgs& args);
+void multiply_int8_int4(int tokens, const MultiplyArgs& args);
+void multiply_int8_int8(int tokens, const MultiplyArgs& args);
+}  // namespace neondot
+
+namespace neonbf16 {
+void multiply_bf16_int4(int tokens, const MultiplyArgs& args);
+}  // namespace neonbf16
 
 }  // namespace mmoe::cpu

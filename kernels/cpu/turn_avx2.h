@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// turn_words() and turn_fields() with AVX2: blocks of 64 inputs by 64 outputs, a cache line or half
+// turn_words() and turn_awq() with AVX2: blocks of 64 inputs by 64 outputs, a cache line or half
 // of one on either side. Blocks go along the outputs first, as the file does, and the block below
 // is fetched meanwhile.
 #pragma once
@@ -85,52 +85,77 @@ inline void turn_words_of(const TurnArgs& args) {
     }
 }
 
-// ---- Squares of fields -------------------------------------------------------------------------
+// ---- AWQ
+// -----------------------------------------------------------------------------------------
 
-// One step of a transpose: in words a and b, the upper `Span` nibbles of every 2 * Span of a change
-// places with the lower ones of b.
-template <int Span>
-inline void exchange_nibbles(__m256i& a, __m256i& b) {
-    constexpr int kShift = 4 * Span;
-    constexpr int kLower = Span == 4 ? 0x0000FFFF : Span == 2 ? 0x00FF00FF : 0x0F0F0F0F;
-    const __m256i change = _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi32(a, kShift), b),
-                                            _mm256_set1_epi32(kLower));
+// Lower nibbles of a and b become the bytes of a, upper ones those of b.
+inline void join_nibbles(__m256i& a, __m256i& b) {
+    const __m256i change = _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi32(a, 4), b),
+                                            _mm256_set1_epi32(0x0F0F0F0F));
     b = _mm256_xor_si256(b, change);
-    a = _mm256_xor_si256(a, _mm256_slli_epi32(change, kShift));
+    a = _mm256_xor_si256(a, _mm256_slli_epi32(change, 4));
 }
 
-// Eight squares of 8 x 8 nibbles side by side: field i of word j becomes field j of word i.
-inline void transpose_nibbles(__m256i (&words)[8]) {
-    for (int i = 0; i < 4; ++i) exchange_nibbles<4>(words[i], words[i + 4]);
-    for (int i = 0; i < 8; i += 4) {
-        exchange_nibbles<2>(words[i], words[i + 2]);
-        exchange_nibbles<2>(words[i + 1], words[i + 3]);
+// Bytes of four registers, inputs 0 and 1 to 6 and 7, become words: out[j] has those of dword j in
+// its low lane, and of dword j + 4 in the high one.
+inline void join_bytes(const __m256i (&pairs)[4], __m256i (&out)[4]) {
+    const __m256i low03 = _mm256_unpacklo_epi8(pairs[0], pairs[1]);
+    const __m256i high03 = _mm256_unpackhi_epi8(pairs[0], pairs[1]);
+    const __m256i low47 = _mm256_unpacklo_epi8(pairs[2], pairs[3]);
+    const __m256i high47 = _mm256_unpackhi_epi8(pairs[2], pairs[3]);
+    out[0] = _mm256_unpacklo_epi16(low03, low47);
+    out[1] = _mm256_unpackhi_epi16(low03, low47);
+    out[2] = _mm256_unpacklo_epi16(high03, high47);
+    out[3] = _mm256_unpackhi_epi16(high03, high47);
+}
+
+// Dwords 0 and 2 of both, or 1 and 3.
+template <int Select>
+inline __m256i select_words(__m256i a, __m256i b) {
+    return _mm256_castps_si256(
+        _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), Select));
+}
+
+// Eight words of each of eight rows of a file become words of eight inputs: out[j] has those of the
+// outputs of word j, in order. Even fields hold columns 0, 4, 1, 5, odd ones 2, 6, 3, 7.
+inline void turn_awq_words(const uint32_t* rows, int64_t stride, __m256i (&out)[8]) {
+    __m256i even[4];
+    __m256i odd[4];
+    for (int i = 0; i < 4; ++i) {
+        even[i] = load_words(rows + 2 * i * stride);
+        odd[i] = load_words(rows + (2 * i + 1) * stride);
+        join_nibbles(even[i], odd[i]);
     }
-    for (int i = 0; i < 8; i += 2) exchange_nibbles<1>(words[i], words[i + 1]);
+    __m256i even_words[4];
+    __m256i odd_words[4];
+    join_bytes(even, even_words);
+    join_bytes(odd, odd_words);
+    for (int j = 0; j < 4; ++j) {
+        const __m256i low = select_words<0x88>(even_words[j], odd_words[j]);
+        const __m256i high = select_words<0xDD>(even_words[j], odd_words[j]);
+        out[j] = _mm256_permute2x128_si256(low, high, 0x20);
+        out[j + 4] = _mm256_permute2x128_si256(low, high, 0x31);
+    }
 }
 
 // 64 inputs by eight file words: half a line of each of 64 outputs.
-inline void turn_fields_block(const TurnArgs& args, int64_t input, int64_t column) {
-    __m256i fields[8][8];  // [field, word of eight inputs]
+inline void turn_awq_block(const TurnArgs& args, int64_t input, int64_t column) {
+    __m256i words[8][8];  // [file word, word of eight inputs]
     for (int word = 0; word < 8; ++word) {
-        __m256i squares[8];
-        for (int i = 0; i < 8; ++i) {
-            squares[i] =
-                load_words(args.source + (input + 8 * word + i) * args.source_stride + column);
-        }
-        transpose_nibbles(squares);
-        for (int field = 0; field < 8; ++field) fields[field][word] = squares[field];
+        __m256i turned[8];
+        turn_awq_words(args.source + (input + 8 * word) * args.source_stride + column,
+                       args.source_stride, turned);
+        for (int j = 0; j < 8; ++j) words[j][word] = turned[j];
     }
-    for (int field = 0; field < 8; ++field) {
+    for (int j = 0; j < 8; ++j) {
         __m256i outputs[8];
-        transpose_eight(fields[field], outputs);
-        uint32_t* to =
-            args.out + (8 * column + args.column_of_field[field]) * args.out_stride + input / 8;
-        for (int i = 0; i < 8; ++i) store_words(outputs[i], to + 8 * i * args.out_stride);
+        transpose_eight(words[j], outputs);
+        uint32_t* to = args.out + 8 * (column + j) * args.out_stride + input / 8;
+        for (int i = 0; i < 8; ++i) store_words(outputs[i], to + i * args.out_stride);
     }
 }
 
-inline void turn_fields_of(const TurnArgs& args) {
+inline void turn_awq_of(const TurnArgs& args) {
     constexpr int kInputs = 64;
     constexpr int kLine = 16;  // file words
     const int64_t lines_of_a_row = (args.columns + kLine - 1) / kLine;
@@ -141,7 +166,7 @@ inline void turn_fields_of(const TurnArgs& args) {
                 prefetch_rows(rows_ahead_of(args, input, column, rows_ahead), args.source_stride,
                               kInputs);
             }
-            turn_fields_block(args, input, column);
+            turn_awq_block(args, input, column);
         }
     }
 }

@@ -51,15 +51,17 @@ struct DecodeScaleForm {
     return (number * factor) >> 20;
 }
 
-// Of a run. Two sets alternate: each run uses one and clears the other.
+// What blocks tell each other. Sets alternate: a run uses one and clears the other. Claims go on
+// counting from run to run; every block claims until its first one beyond the last item.
 struct DecodeCounters {
     struct Set {
-        int32_t claimed;              // items
         int32_t finished;             // items of GEMM 2
         int32_t ready[kDecodeSlots];  // items of GEMM 1, by expert tile
     };
-    int32_t run;      // its lowest bit is the set in use
-    int32_t arrived;  // blocks that have read `run`
+    uint32_t claimed;  // items
+    uint32_t first;    // claim of this run
+    int32_t run;       // its lowest bit is the set in use
+    int32_t arrived;   // blocks that have read `first` and `run`
     Set sets[2];
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "cuda/decode.h"
+#include "cuda/decode_queue.h"
 #include "cuda/decode_route.h"
 #include "cuda/number.h"
 #include "cuda/ptx/sync.h"
@@ -85,9 +86,8 @@ __device__ __forceinline__ void combine_decode(const DecodeArgs& args, const Dec
     int32_t share = static_cast<int32_t>(blockIdx.x * kDecodeWorkers);
     if (share >= shares) return;
     if (threadIdx.x == 0) {
-        const int32_t items = tables.tile_count * gemm.column_blocks * gemm.splits;
-        while (ptx::ld_acquire_gpu(&counters.finished) < items) {
-        }
+        const int32_t items = count_items(gemm, tables);
+        await_global(counters.finished, items);
     }
     sync_workers();
 #pragma unroll 1

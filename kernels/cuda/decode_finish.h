@@ -115,14 +115,14 @@ __device__ __forceinline__ void finish_item(const DecodeArgs& args, const Decode
                                             const DecodeItem& item, const float* partials) {
     const DecodeGemm& gemm = args.gemm[item.gemm];
     const bool gated = item.gemm == 0 && args.gated;
-    const int pairs = gated ? 32 : 64;  // of a row
+    const int shift = gated ? 5 : 6;  // 32 or 64 pairs of a row
     const int parts = min(item.units, kDecodeWarps);
 #pragma unroll 1
-    for (int i = threadIdx.x - kDecodeWorkers; i < item.rows * pairs; i += kDecodeFinishers) {
-        const int column = i % pairs * 2;
-        const float* pair = partials + i / pairs * kPartialPitch + column;
+    for (int i = threadIdx.x - kDecodeWorkers; i < item.rows << shift; i += kDecodeFinishers) {
+        const int column = (i & ((1 << shift) - 1)) * 2;
+        const float* pair = partials + (i >> shift) * kPartialPitch + column;
         if (!gated && 64 * item.tiles[0] + column >= gemm.matrix.outputs) continue;
-        const int row = item.row + i / pairs;
+        const int row = item.row + (i >> shift);
         float2 sum = add_parts<kRows>(pair, parts);
         if (item.gemm == 0) {
             const float2 up = gated ? add_parts<kRows>(pair + 64, parts) : float2{1.0F, 1.0F};

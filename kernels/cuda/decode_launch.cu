@@ -83,14 +83,6 @@ DecodeArgs describe(const DecodeLaunch& launch) noexcept {
 
 }  // namespace
 
-std::span<const Row> decode_rows() noexcept {
-    static constexpr Row kRows[] = {
-        decode_row<DecodeType<Bf16, 4, 8, 1>>("moe_decode.bf16.int4.n128m8k128.sm80"),
-        decode_row<DecodeType<Bf16, 4, 8, 2>>("moe_decode.bf16.int4.n128m16k128.sm80"),
-    };
-    return kRows;
-}
-
 int64_t decode_results_per_slot(const Matrix& w2) noexcept {
     return int64_t{split_count(w2)} * w2.outputs;
 }

@@ -23,7 +23,8 @@ struct DecodeLaunch {
     DecodeCounters* counters;
 };
 
-std::span<const Row> decode_rows() noexcept;
+std::span<const Row> decode_rows_bf16() noexcept;
+std::span<const Row> decode_rows_f16() noexcept;
 
 int64_t decode_results_per_slot(const Matrix& w2) noexcept;
 

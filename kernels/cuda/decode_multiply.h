@@ -121,48 +121,33 @@ struct DecodeGroup {
             scales[2] = __byte_perm(high.x, high.y, select);
             scales[3] = __byte_perm(high.z, high.w, select);
         }
-        if constexpr (Type::kBits == 4) {
-            zeros[0] = ptx::ld_shared_32(shared + Type::kScaleBytes + row * 4);
+        load_zeros(form, shared + Type::kScaleBytes);
+    }
+    // Of rows g and g + 8 of a slice.
+    __device__ __forceinline__ void scale_pair(const DecodeScaleForm& form, int slice,
+                                               float (&pair)[2]) const {
+        if (form.bf16) {
+            pair[0] = Bf16::widen_low(scales[slice]);
+            pair[1] = Bf16::widen_high(scales[slice]);
         } else {
-            const uint2 two = ptx::ld_shared_64(shared + Type::kScaleBytes + row * 8);
+            pair[0] = F16::widen_low(scales[slice]);
+            pair[1] = F16::widen_high(scales[slice]);
+        }
+    }
+
+  private:
+    __device__ __forceinline__ void load_zeros(const DecodeScaleForm& form, uint32_t shared) {
+        const int row = threadIdx.x % 32 / 4;
+        if constexpr (Type::kBits == 4) {
+            zeros[0] = ptx::ld_shared_32(shared + row * 4);
+        } else {
+            const uint2 two = ptx::ld_shared_64(shared + row * 8);
             zeros[0] = two.x;
             zeros[1] = two.y;
         }
-    }
-    // Of output 16 * slice + 8 * upper + g.
-    [[nodiscard]] __device__ __forceinline__ float scale(int slice, int upper, bool bf16) const {
-        const auto bits = static_cast<uint16_t>(scales[slice] >> (16 * upper));
-        return bf16 ? Bf16::widen(bits) : F16::widen(bits);
-    }
-    [[nodiscard]] __device__ __forceinline__ uint32_t zero_point(int slice, int upper) const {
-        if constexpr (Type::kBits == 4) return zeros[0] >> (4 * slice + 16 * upper) & 0xF;
-        return zeros[Type::kBits / 4 - 1 == 0 ? 0 : slice / 2] >> (8 * (slice % 2) + 16 * upper) &
-               0xFF;
-    }
-};
-
-// Sums of x over each run of kScaleSteps steps, for the two rows of x of this lane's sums.
-template <class Type>
-struct DecodeXSums {
-    static constexpr int kRuns = Type::kSteps / Type::kScaleSteps;
-    float at[kRuns][Type::kBlocks][2];
-
-    __device__ __forceinline__ explicit DecodeXSums(const DecodeX<Type>& x) {
-        constexpr uint32_t kOne = Type::Number::kOne;
-        constexpr uint32_t kOnes[4] = {kOne, kOne, kOne, kOne};
+        if (!form.symmetric) return;
 #pragma unroll
-        for (int run = 0; run < kRuns; ++run) {
-#pragma unroll
-            for (int block = 0; block < Type::kBlocks; ++block) {
-                float sums[4] = {};
-#pragma unroll
-                for (int step = 0; step < Type::kScaleSteps; ++step) {
-                    Type::Number::mma(sums, kOnes, x.at[run * Type::kScaleSteps + step][block]);
-                }
-                at[run][block][0] = sums[0];
-                at[run][block][1] = sums[1];
-            }
-        }
+        for (uint32_t& word : zeros) word = Biased<typename Type::Number, Type::kBits>::kSymmetric;
     }
 };
 
@@ -172,9 +157,11 @@ struct DecodeRun {
     using Codes = Biased<typename Type::Number, Type::kBits>;
     float at[Codes::kPlanes][4][Type::kBlocks][4] = {};
 
-    // The MMAs of one n64 tile; `codes`: this lane's of the run's first Marlin tile.
-    __device__ __forceinline__ void multiply(uint32_t codes, const DecodeX<Type>& x,
-                                             int first_step) {
+    // The MMAs of one n64 tile; `codes`: this lane's of the run's first Marlin tile. kSumX: also
+    // the sums of x, by MMAs with ones between the others.
+    template <bool kSumX>
+    __device__ __forceinline__ void multiply(uint32_t codes, const DecodeX<Type>& x, int first_step,
+                                             float (&x_sums)[Type::kBlocks][4]) {
         constexpr int kWords = 4 * Codes::kSliceWords;
 #pragma unroll
         for (int step = 0; step < Type::kScaleSteps; ++step) {
@@ -196,6 +183,14 @@ struct DecodeRun {
                                       slice);
                 }
             }
+            if constexpr (kSumX) {
+                constexpr uint32_t kOne = Type::Number::kOne;
+                constexpr uint32_t kOnes[4] = {kOne, kOne, kOne, kOne};
+#pragma unroll
+                for (int block = 0; block < Type::kBlocks; ++block) {
+                    Type::Number::mma(x_sums[block], kOnes, x.at[first_step + step][block]);
+                }
+            }
         }
     }
 
@@ -203,26 +198,23 @@ struct DecodeRun {
     __device__ __forceinline__ void add_to(float (&total)[4][Type::kBlocks][4],
                                            const DecodeScaleForm& form,
                                            const DecodeGroup<Type>& group,
-                                           const float (&x_sums)[Type::kBlocks][2]) const {
+                                           const float (&x_sums)[Type::kBlocks][4]) const {
 #pragma unroll
         for (int slice = 0; slice < 4; ++slice) {
+            float scale[2];
+            float zero[2];
+            group.scale_pair(form, slice, scale);
+            Codes::zero_points(group.zeros, slice, zero);
 #pragma unroll
-            for (int upper = 0; upper < 2; ++upper) {
-                const float scale = group.scale(slice, upper, form.bf16);
-                const float zero = Codes::bias_and(form.symmetric ? 1u << (Type::kBits - 1)
-                                                                  : group.zero_point(slice, upper));
+            for (int block = 0; block < Type::kBlocks; ++block) {
 #pragma unroll
-                for (int block = 0; block < Type::kBlocks; ++block) {
-#pragma unroll
-                    for (int right = 0; right < 2; ++right) {
-                        const int i = 2 * upper + right;
-                        float sum = at[0][slice][block][i];
-                        if constexpr (Codes::kPlanes == 2) {
-                            sum = fmaf(Codes::kPlaneScale, at[1][slice][block][i], sum);
-                        }
-                        sum = fmaf(-zero, x_sums[block][right], sum);
-                        total[slice][block][i] = fmaf(scale, sum, total[slice][block][i]);
+                for (int i = 0; i < 4; ++i) {  // rows g and g + 8, two rows of x each
+                    float sum = at[0][slice][block][i];
+                    if constexpr (Codes::kPlanes == 2) {
+                        sum = fmaf(Codes::kPlaneScale, at[1][slice][block][i], sum);
                     }
+                    sum = fmaf(-zero[i / 2], x_sums[block][i % 2], sum);
+                    total[slice][block][i] = fmaf(scale[i / 2], sum, total[slice][block][i]);
                 }
             }
         }
@@ -249,18 +241,23 @@ __device__ __forceinline__ void multiply_unit(const DecodeScaleForm& form, int u
                                               DecodeSums<Type>& total) {
     constexpr int kRuns = Type::kSteps / Type::kScaleSteps;
     constexpr int kRunBytes = Type::kScaleSteps * Type::kTileBytes;
-    const DecodeXSums<Type> x_sums(x);
     const uint32_t codes = unit + threadIdx.x % 32 * (Type::kTileBytes / 32);
     const uint32_t groups = unit + Type::kCodeBytes;
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
+    for (int run = 0; run < kRuns; ++run) {
+        const int number = kRuns == 1 ? 0 : run * unit_groups / kRuns;
+        float x_sums[Type::kBlocks][4] = {};  // elements 0 and 1
 #pragma unroll
-        for (int run = 0; run < kRuns; ++run) {
-            const int number = kRuns == 1 ? 0 : run * unit_groups / kRuns;
+        for (int half = 0; half < 2; ++half) {
             const DecodeGroup<Type> group(form, groups + (2 * number + half) * Type::kGroupBytes);
+            const uint32_t run_codes = codes + (half * kRuns + run) * kRunBytes;
             DecodeRun<Type> sums;
-            sums.multiply(codes + (half * kRuns + run) * kRunBytes, x, run * Type::kScaleSteps);
-            sums.add_to(total.at[half], form, group, x_sums.at[run]);
+            if (half == 0) {
+                sums.template multiply<true>(run_codes, x, run * Type::kScaleSteps, x_sums);
+            } else {
+                sums.template multiply<false>(run_codes, x, run * Type::kScaleSteps, x_sums);
+            }
+            sums.add_to(total.at[half], form, group, x_sums);
         }
     }
 }

@@ -77,54 +77,82 @@ __device__ __forceinline__ void point_at_weights(const DecodeGemm& gemm, DecodeI
     }
 }
 
-// Item `number` of the list.
-__device__ __forceinline__ DecodeItem locate_item(const DecodeArgs& args,
-                                                  const DecodeTables& tables, int32_t number) {
-    DecodeItem item;
-    item.gemm = kNoGemm;
-#pragma unroll 1
-    for (int gemm = 0; gemm < 2; ++gemm) {
-        const DecodeGemm& shape = args.gemm[gemm];
-        const int32_t per_tile = shape.column_blocks * shape.splits;
-        const int32_t items = tables.tile_count * per_tile;
-        if (number >= items) {
-            number -= items;
-            continue;
-        }
-        item.gemm = static_cast<uint16_t>(gemm);
-        item.tile = static_cast<uint16_t>(number / per_tile);
-        const int32_t inside = number % per_tile;
-        const int32_t block = inside / shape.splits;
-        item.split = static_cast<uint16_t>(inside % shape.splits);
-        const DecodeTables::Tile tile = tables.tiles[item.tile];
-        item.expert = tile.expert;
-        item.row = tile.row;
-        item.rows = tile.rows;
-        item.first_unit = item.split * shape.split_units;
-        item.units = min(shape.split_units, shape.units - item.first_unit);
-        const int32_t tile_columns = shape.matrix.outputs / 64;
-        const bool gated = gemm == 0 && args.gated;
-        item.tiles[0] = gated ? block : 2 * block;
-        item.tiles[1] = gated ? block + tile_columns / 2 : min(2 * block + 1, tile_columns - 1);
-        point_at_weights(shape, item);
-        break;
+__device__ __forceinline__ int32_t count_items(const DecodeGemm& gemm, const DecodeTables& tables) {
+    return tables.tile_count * gemm.column_blocks * gemm.splits;
+}
+
+// Returns when other blocks have brought the counter to `count`, and sees what they stored before.
+// Only the last read is one that empties the L1 cache.
+__device__ __forceinline__ void await_global(const int32_t& counter, int32_t count) {
+    while (ptx::ld_relaxed_gpu(&counter) < count) {
     }
+    ptx::ld_acquire_gpu(&counter);
+}
+
+// A place in the list, which moves forward without a division.
+struct DecodePlace {
+    int32_t gemm = 0;
+    int32_t tile = 0;
+    int32_t inside = 0;  // item of the tile
+
+    __device__ __forceinline__ void advance(const DecodeArgs& args, const DecodeTables& tables,
+                                            int32_t items) {
+        inside += items;
+#pragma unroll 1
+        for (; gemm < kNoGemm; ++gemm) {
+            const int32_t per_tile = args.gemm[gemm].column_blocks * args.gemm[gemm].splits;
+            const int32_t tiles = tables.tile_count;
+#pragma unroll 1
+            for (; tile < tiles; ++tile) {
+                if (inside < per_tile) return;
+                inside -= per_tile;
+            }
+            tile = 0;
+        }
+    }
+};
+
+__device__ __forceinline__ DecodeItem describe_item(const DecodeArgs& args,
+                                                    const DecodeTables& tables,
+                                                    const DecodePlace& place) {
+    DecodeItem item;
+    item.gemm = static_cast<uint16_t>(place.gemm);
+    item.units = 0;
+    if (place.gemm == kNoGemm) return item;
+    const DecodeGemm& shape = args.gemm[place.gemm];
+    const DecodeTables::Tile tile = tables.tiles[place.tile];
+    item.tile = static_cast<uint16_t>(place.tile);
+    item.expert = tile.expert;
+    item.row = tile.row;
+    item.rows = tile.rows;
+    const int32_t block = shape.splits == 1 ? place.inside : place.inside / shape.splits;
+    item.split = static_cast<uint16_t>(place.inside - block * shape.splits);
+    item.first_unit = item.split * shape.split_units;
+    item.units = min(shape.split_units, shape.units - item.first_unit);
+    const int32_t tile_columns = shape.matrix.outputs / 64;
+    const bool gated = place.gemm == 0 && args.gated;
+    item.tiles[0] = gated ? block : 2 * block;
+    item.tiles[1] = gated ? block + tile_columns / 2 : min(2 * block + 1, tile_columns - 1);
+    point_at_weights(shape, item);
     return item;
 }
 
-// The claimer, one thread. `first` has been claimed already.
+// The claimer, one thread. `claim` is its first, `first` that of the run.
 __device__ __forceinline__ void claim_items(const DecodeArgs& args, const DecodeTables& tables,
-                                            int32_t first, DecodeCounters::Set& counters,
-                                            DecodeQueue& queue) {
-    int32_t number = first;
+                                            uint32_t claim, uint32_t first, DecodeQueue& queue) {
+    // Where GEMM 2 has few items, no block hoards them while others are at GEMM 1.
+    const bool few = count_items(args.gemm[1], tables) < 2 * static_cast<int32_t>(gridDim.x);
+    DecodePlace place;
 #pragma unroll 1
     for (int item = 0;; ++item) {
-        const DecodeItem located = locate_item(args, tables, number);
-        queue.items[item % DecodeQueue::kPlaces] = located;
+        place.advance(args, tables, static_cast<int32_t>(claim - first));
+        queue.items[item % DecodeQueue::kPlaces] = describe_item(args, tables, place);
         ptx::st_release_shared(ptx::shared_address(&queue.published), item + 1);
-        if (located.gemm == kNoGemm) return;
+        if (place.gemm == kNoGemm) return;
         while (read_shared(queue.wanted) < item + 2) __nanosleep(20);
-        number = atomicAdd(&counters.claimed, 1);
+        if (few && place.gemm == 1) await_shared(queue.ready, item + 1);
+        first = claim;
+        claim = atomicAdd(&args.counters->claimed, 1);
     }
 }
 
@@ -141,8 +169,7 @@ __device__ __forceinline__ void watch_items(const DecodeArgs& args, DecodeCounte
         if (item.gemm == kNoGemm) return;
         if (item.gemm == 1 && item.tile != ready_tile) {
             ready_tile = item.tile;
-            while (ptx::ld_acquire_gpu(&counters.ready[ready_tile]) < blocks) {
-            }
+            await_global(counters.ready[ready_tile], blocks);
         }
         ptx::st_release_shared(ptx::shared_address(&queue.ready), number + 1);
     }

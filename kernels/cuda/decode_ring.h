@@ -17,11 +17,11 @@
 
 namespace mmoe::cuda {
 
-// kScaleSteps: MMA steps after which the scale changes, or may. kBlocks: blocks of 8 rows of x.
-template <class Number_, int kBits_, int kScaleSteps_, int kBlocks_>
+// kScaleSteps: MMA steps after which the scale changes, or may.
+template <class Number_, int kBits_, int kScaleSteps_>
 struct DecodeType {
     using Number = Number_;
-    static constexpr int kBlocks = kBlocks_;
+    static constexpr int kBlocks = 1;          // of 8 rows of x: registers do not hold two
     static constexpr int kRows = 8 * kBlocks;  // of an expert tile
     static constexpr int kBits = kBits_;
     static constexpr int kScaleSteps = kScaleSteps_;
@@ -54,55 +54,63 @@ class DecodeRing {
                                           uint32_t shared)
         : args_(args), queue_(queue), shared_(shared), unit_(threadIdx.x / 32) {}
 
+    // Asks for the next unit if none is under way and its item is published. One a warp, 64 KB a
+    // processor, fills the memory's pipe; more would only queue, and x behind them.
     __device__ __forceinline__ void fill() {
-#pragma unroll 1
-        for (int place = 0; place < kDecodeDepth; ++place) issue(place);
-    }
-
-    // Enqueues the copies of this warp's next unit into place `place`.
-    __device__ __forceinline__ void issue(int place) {
-        if (unit_ < units_ || find_item()) {
-            const uint32_t to = at(place) + threadIdx.x % 32 * 16;
-            const int32_t unit = first_unit_ + unit_;
-            if (unit < whole_units_) {
-                copy_whole_codes(unit, to);
-            } else {
-                copy_codes(unit, to);
-            }
-            copy_groups(unit, to + Type::kCodeBytes);
-            ask_for_next();
-            unit_ += kDecodeWarps;
-        }
-        ptx::cp_async_commit_group();
+        if (pending_ <= arrived_ && (unit_ < units_ || find_item())) issue();
     }
 
     // Waits for the oldest unit; after this the whole warp sees it.
-    __device__ __forceinline__ void wait() const {
-        ptx::cp_async_wait_group<kDecodeDepth - 1>();
+    __device__ __forceinline__ void wait() {
+        ptx::cp_async_wait_group<0>();
         __syncwarp();
+        arrived_ = 1;
+    }
+    [[nodiscard]] __device__ __forceinline__ bool has_arrived() const { return arrived_ != 0; }
+
+    // Its place.
+    [[nodiscard]] __device__ __forceinline__ uint32_t oldest() const {
+        return shared_ + oldest_ * args_.ring_unit_bytes;
     }
 
-    [[nodiscard]] __device__ __forceinline__ uint32_t at(int place) const {
-        return shared_ + place * args_.ring_unit_bytes;
+    // The whole warp is done with it.
+    __device__ __forceinline__ void release() {
+        __syncwarp();
+        oldest_ = (oldest_ + 1) % kDecodeDepth;
+        --pending_;
+        arrived_ = 0;
     }
 
   private:
-    // Moves on to the item that holds the unit; false: there is none.
+    __device__ __forceinline__ void issue() {
+        const int place = (oldest_ + pending_) % kDecodeDepth;
+        const uint32_t to = shared_ + place * args_.ring_unit_bytes + threadIdx.x % 32 * 16;
+        const int32_t unit = first_unit_ + unit_;
+        if (unit < whole_units_) {
+            copy_whole_codes(unit, to);
+        } else {
+            copy_codes(unit, to);
+        }
+        copy_groups(unit, to + Type::kCodeBytes);
+        ptx::cp_async_commit_group();
+        ask_for_next();
+        unit_ += kDecodeWarps;
+        ++pending_;
+    }
+
+    // Moves on to the item that holds the unit; false: it is not published, or there is none.
     __device__ __forceinline__ bool find_item() {
+        int published = __shfl_sync(0xFFFFFFFF, read_shared(queue_.published), 0);
 #pragma unroll 1
         for (;;) {
+            if (item_ + 1 >= published) return false;
+            const DecodeItem& item = queue_.at(item_ + 1);
+            if (item.gemm == kNoGemm) return false;
             unit_ -= units_;
-            ++item_;
-            queue_.want(item_ + 1);
-            await_shared(queue_.published, item_ + 1);
-            const DecodeItem& item = queue_.at(item_);
             units_ = item.units;
-            if (item.gemm == kNoGemm) {  // forever
-                units_ = unit_ = 0;
-                --item_;
-                return false;
-            }
+            ++item_;
             if (unit_ < units_) break;
+            queue_.want(item_ + 2);
         }
         take_item(queue_.at(item_));
         return true;
@@ -185,8 +193,11 @@ class DecodeRing {
     const DecodeArgs& args_;
     DecodeQueue& queue_;
     uint32_t shared_;
+    int oldest_ = 0;   // place
+    int pending_ = 0;  // units that have been asked for and not been released
+    int arrived_ = 0;  // of them, 0 or 1
     int item_ = -1;
-    int32_t unit_;  // relative to the item's first
+    int32_t unit_;  // the next one to ask for, relative to the item's first
     // Of the item; pointers are this lane's.
     int32_t units_ = 0;
     int32_t first_unit_ = 0;

@@ -92,10 +92,10 @@ __device__ __forceinline__ void write_decode_tiles(const DecodeArgs& args, const
     if (threadIdx.x == 0) tables.tile_count = static_cast<int32_t>(done & 0xFFFF);
 }
 
-// Sorts slots by expert, in two steps of the workers: items can be claimed after the first.
+// Sorts slots by expert, in two steps of the workers: items can be claimed after the first. A
+// thread sees to the slots threadIdx.x + i * kDecodeWorkers; between the steps, slot_row has
+// their experts.
 class DecodeRouter {
-    static constexpr int kOwn = kDecodeSlots / kDecodeWorkers;  // slots of a thread
-
   public:
     // `scratch` has decode_route_words() words.
     __device__ __forceinline__ DecodeRouter(const DecodeArgs& args, uint32_t* scratch)
@@ -107,27 +107,24 @@ class DecodeRouter {
     // The tiles, of up to kRows rows. Ends without a barrier.
     template <int kRows>
     __device__ __forceinline__ void write_tiles(DecodeTables& tables) {
-#pragma unroll
-        for (int own = 0; own < kOwn; ++own) {
-            const int slot = own_slot(own);
-            experts_[own] = -1;
-            if (slot >= args_.slot_count) continue;
+#pragma unroll 1
+        for (int slot = threadIdx.x; slot < args_.slot_count; slot += kDecodeWorkers) {
             const Choice choice = choose(args_, slot);
-            experts_[own] = choice.expert;
+            tables.slot_row[slot] = static_cast<int16_t>(choice.expert);
             if (choice.out_of_range && args_.skipped != nullptr && blockIdx.x == 0) {
                 *args_.skipped = 1;
             }
         }
+#pragma unroll 1
         for (int word = threadIdx.x; word < args_.expert_count * set_words_;
              word += kDecodeWorkers) {
             sets_[word] = 0;
         }
         sync_workers();
-#pragma unroll
-        for (int own = 0; own < kOwn; ++own) {
-            const int slot = own_slot(own);
-            if (experts_[own] < 0) continue;
-            atomicOr(&sets_[experts_[own] * set_words_ + slot / 32], 1u << slot % 32);
+#pragma unroll 1
+        for (int slot = threadIdx.x; slot < args_.slot_count; slot += kDecodeWorkers) {
+            const int expert = tables.slot_row[slot];
+            if (expert >= 0) atomicOr(&sets_[expert * set_words_ + slot / 32], 1u << slot % 32);
         }
         sync_workers();
         write_decode_tiles<kRows>(args_, sets_, set_words_, begin_, tables);
@@ -135,16 +132,12 @@ class DecodeRouter {
 
     // The rows, after a barrier. Ends without one.
     __device__ __forceinline__ void write_rows(DecodeTables& tables) const {
-#pragma unroll
-        for (int own = 0; own < kOwn; ++own) {
-            const int slot = own_slot(own);
-            if (slot >= args_.slot_count) continue;
-            if (experts_[own] < 0) {
-                tables.slot_row[slot] = -1;
-                continue;
-            }
-            const uint32_t* set = sets_ + experts_[own] * set_words_;
-            int row = static_cast<int>(begin_[experts_[own]]);
+#pragma unroll 1
+        for (int slot = threadIdx.x; slot < args_.slot_count; slot += kDecodeWorkers) {
+            const int expert = tables.slot_row[slot];
+            if (expert < 0) continue;
+            const uint32_t* set = sets_ + expert * set_words_;
+            int row = static_cast<int>(begin_[expert]);
 #pragma unroll 4
             for (int word = 0; word < slot / 32; ++word) row += __popc(set[word]);
             row += __popc(set[slot / 32] & ((1u << slot % 32) - 1));
@@ -154,15 +147,10 @@ class DecodeRouter {
     }
 
   private:
-    static __device__ __forceinline__ int own_slot(int own) {
-        return static_cast<int>(threadIdx.x) + own * kDecodeWorkers;
-    }
-
     const DecodeArgs& args_;
     int set_words_;
     uint32_t* sets_;   // [E, set_words]
     uint32_t* begin_;  // [E]
-    int32_t experts_[kOwn];
 };
 
 }  // namespace mmoe::cuda

@@ -15,7 +15,6 @@ struct DecodePlan {
     static constexpr int32_t kRingBytes =
         kDecodeWarps * kDecodeDepth * decode_unit_bytes(Type::kBits, kUnitGroups);
     static constexpr int32_t kSharedBytes = DecodePartials<Type::kRows>::kBytes + kRingBytes;
-    // Routing is uneven: a tile just as wide as the mean leaves every second expert with two.
     static constexpr int32_t kMostMeanTokens = Type::kRows;
 };
 
@@ -29,7 +28,7 @@ const char* refuse_decode(const Problem& problem) {
     using Plan = DecodePlan<Type>;
     constexpr bool kBf16 = std::is_same_v<typename Type::Number, Bf16>;
     constexpr auto kFixedBytes = static_cast<int32_t>(sizeof(DecodeShared));
-    if (problem.device.compute_capability < 80) return "needs compute capability 8.0";
+    if (problem.device.compute_capability < 90) return "needs compute capability 9.0";
     if (problem.device.shared_memory_bytes < Plan::kSharedBytes + kFixedBytes) {
         return "needs more shared memory";
     }
@@ -46,7 +45,7 @@ const char* refuse_decode(const Problem& problem) {
             return "multiplies other group sizes";
         }
     }
-    if (problem.expert_count > UINT16_MAX ||
+    if (problem.expert_count > INT16_MAX ||
         4 * decode_route_words(problem.expert_count, problem.slots) >
             DecodePartials<Type::kRows>::kBytes) {
         return "sorts slots of fewer experts";
@@ -60,7 +59,7 @@ constexpr Row decode_row(const char* name) noexcept {
             .refuse = &refuse_decode<Type>,
             .least_mean_tokens = 0,
             .most_mean_tokens = DecodePlan<Type>::kMostMeanTokens,
-            .first_capability = 80,
+            .first_capability = 90,
             .last_capability = INT32_MAX,
             .tile_tokens = Type::kRows,
             .block_tiles = 2,

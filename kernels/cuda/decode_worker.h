@@ -26,21 +26,26 @@ __device__ __forceinline__ void load_x(const DecodeArgs& args, const DecodeTable
 }
 
 // Starts to load the x of unit `unit`, counted from item `number` on; false where it is not there
-// yet. The ring is ahead, so its item is published.
+// yet, unless `wait`.
 template <class Type>
-__device__ __forceinline__ bool load_x_ahead(const DecodeArgs& args, const DecodeTables& tables,
-                                             const DecodeQueue& queue, int number, int unit,
-                                             DecodeX<Type>& x) {
+__device__ __forceinline__ bool load_unit_x(const DecodeArgs& args, const DecodeTables& tables,
+                                            const DecodeQueue& queue, int number, int unit,
+                                            bool wait, DecodeX<Type>& x) {
 #pragma unroll 1
     for (;; ++number) {
-        const DecodeItem& item = queue.at(number);
-        if (read_shared(queue.ready) <= number) return false;
-        if (unit < item.units) {
-            load_x(args, tables, item, unit, x);
-            return true;
+        if (read_shared(queue.published) <= number || queue.at(number).gemm == kNoGemm) {
+            return false;
         }
-        unit -= item.units;
+        if (unit < queue.at(number).units) break;
+        unit -= queue.at(number).units;
     }
+    if (wait) {
+        await_shared(queue.ready, number + 1);
+    } else if (read_shared(queue.ready) <= number) {
+        return false;
+    }
+    load_x(args, tables, queue.at(number), unit, x);
+    return true;
 }
 
 template <class Type>
@@ -61,45 +66,54 @@ __device__ __forceinline__ void store_sums(const DecodeSums<Type>& sums, int row
     }
 }
 
-// All items of this block; the ring is full.
+// All items of this block. The first copies are on their way before the rows are known.
 template <class Type>
-__device__ __forceinline__ void multiply_items(const DecodeArgs& args, const DecodeTables& tables,
-                                               const DecodeQueue& queue,
+__device__ __forceinline__ void multiply_items(const DecodeArgs& args, const DecodeRouter& router,
+                                               DecodeTables& tables, const DecodeQueue& queue,
                                                const DecodePartials<Type::kRows>& partials,
                                                DecodeRing<Type>& ring) {
-    constexpr bool kAhead = Type::kBlocks == 1;  // as registers allow
     DecodeX<Type> x;
+    DecodeX<Type> next;
     bool have_x = false;
-    int place = 0;
+    bool have_rows = false;
     int unit = static_cast<int>(threadIdx.x / 32);  // relative to the item's first
 #pragma unroll 1
     for (int number = 0;; ++number) {
         await_shared(queue.published, number + 1);
         const DecodeItem& item = queue.at(number);
-        if (item.gemm == kNoGemm) break;
-        const int units = item.units;
+        const int units = item.units;  // none beyond the last item
         const int part = unit;
-        const DecodeScaleForm form = args.gemm[item.gemm].scale_form;
-        const int unit_groups = args.gemm[item.gemm].unit_groups;
+        const DecodeGemm& gemm = args.gemm[item.gemm == 0 ? 0 : 1];
+        const DecodeScaleForm form = gemm.scale_form;
+        const int unit_groups = gemm.unit_groups;
         DecodeSums<Type> total;
         total.clear();
 #pragma unroll 1
-        for (; unit < units; unit += kDecodeWarps) {
-            if (!have_x) {
-                await_shared(queue.ready, number + 1);
-                load_x(args, tables, item, unit, x);
+        for (;;) {  // twice a unit: the next one is asked for when this one has arrived
+            ring.fill();
+            if (!have_rows) {
+                router.write_rows(tables);
+                sync_workers();  // the rows are there, and the router's scratch is free
+                have_rows = true;
             }
-            DecodeX<Type> next;
-            if constexpr (kAhead) {
-                have_x = load_x_ahead(args, tables, queue, number, unit + kDecodeWarps, next);
+            if (unit >= units) break;
+            if (!ring.has_arrived()) {
+#pragma unroll 1
+                for (bool had_x = false; !had_x;) {  // this unit's, if need be, then the next's
+                    had_x = have_x;
+                    have_x = load_unit_x(args, tables, queue, number,
+                                         had_x ? unit + kDecodeWarps : unit, !had_x, next);
+                    if (!had_x) x = next;
+                }
+                ring.wait();
+                continue;
             }
-            ring.wait();
-            multiply_unit(form, unit_groups, ring.at(place), x, total);
-            __syncwarp();  // all lanes are done with the unit
-            ring.issue(place);
-            place = (place + 1) % kDecodeDepth;
-            if constexpr (kAhead) x = next;
+            multiply_unit(form, unit_groups, ring.oldest(), x, total);
+            ring.release();
+            x = next;
+            unit += kDecodeWarps;
         }
+        if (item.gemm == kNoGemm) break;
         partials.await_empty(number);
         if (part < units) {
             store_sums(total, item.rows,

@@ -28,7 +28,7 @@ struct Table {
 
     Table() noexcept {
         for (const std::span<const Row> part :
-             {decode_rows(), rows_prefill(), rows_bf16(), rows_f16()}) {
+             {decode_rows_bf16(), decode_rows_f16(), rows_prefill(), rows_bf16(), rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -263,6 +263,11 @@ int compute_slots(const Steps& steps) noexcept {
     return status;
 }
 
+// The build has no code for this device, as where PTX alone may be used and a row has none.
+bool is_missing(int status) noexcept {
+    return status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction;
+}
+
 int current_capability(int32_t& capability) noexcept {
     int device = 0;
     int major = 0;
@@ -376,6 +381,10 @@ int prepare() noexcept {
             if (kernel == nullptr) continue;
             cudaFuncAttributes attributes = {};
             status = cudaFuncGetAttributes(&attributes, kernel);
+            if (is_missing(status)) {  // the self-test finds that the row does not serve
+                (void)cudaGetLastError();
+                continue;
+            }
             if (status != cudaSuccess) return status;
             const size_t bytes = attributes.sharedSizeBytes + static_cast<size_t>(row.shared_bytes);
             if (bytes > static_cast<size_t>(most_bytes)) continue;  // the row will refuse

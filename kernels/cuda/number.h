@@ -16,6 +16,10 @@ struct Bf16 {
     static constexpr uint32_t kOne = 0x3F803F80;
     // 128.0: one mantissa step is 1, so a nibble in the low bits adds its value exactly.
     static constexpr uint32_t kCodeBias = 0x43004300;
+    // f16 numbers, see dequant/biased.h: 0x4300 + n is 3.5 + n * 2^-9, and
+    // (1024 + 16 * n) * 2^-13 + 3.375 is just that.
+    static constexpr uint32_t kUpperFactor = 0x08000800;
+    static constexpr uint32_t kUpperOffset = 0x42C042C0;
     static constexpr uint32_t kSign = 0x80008000;
 
     static __device__ __forceinline__ uint32_t fma(uint32_t a, uint32_t b, uint32_t c) {
@@ -31,9 +35,11 @@ struct Bf16 {
     static __device__ __forceinline__ float widen(uint16_t bits) {
         return __bfloat162float(__ushort_as_bfloat16(bits));
     }
-    // 128.0 + code in fp32, whose mantissa step there is 2^-16.
-    static __device__ __forceinline__ float code_bias_and(uint32_t code) {
-        return __uint_as_float(0x43000000 + (code << 16));
+    static __device__ __forceinline__ float widen_low(uint32_t pair) {
+        return __uint_as_float(pair << 16);
+    }
+    static __device__ __forceinline__ float widen_high(uint32_t pair) {
+        return __uint_as_float(pair & 0xFFFF0000);
     }
     static __device__ __forceinline__ uint16_t narrow(float value) {
         return __bfloat16_as_ushort(__float2bfloat16_rn(value));
@@ -43,6 +49,9 @@ struct Bf16 {
 struct F16 {
     static constexpr uint32_t kOne = 0x3C003C00;
     static constexpr uint32_t kCodeBias = 0x64006400;  // 1024.0, where one step is 1
+    // (1024 + 16 * n) * 2^-4 + 960 is 1024 + n.
+    static constexpr uint32_t kUpperFactor = 0x2C002C00;
+    static constexpr uint32_t kUpperOffset = 0x63806380;
     static constexpr uint32_t kSign = 0x80008000;
 
     static __device__ __forceinline__ uint32_t fma(uint32_t a, uint32_t b, uint32_t c) {
@@ -58,9 +67,11 @@ struct F16 {
     static __device__ __forceinline__ float widen(uint16_t bits) {
         return __half2float(__ushort_as_half(bits));
     }
-    // 1024.0 + code in fp32, whose mantissa step there is 2^-13.
-    static __device__ __forceinline__ float code_bias_and(uint32_t code) {
-        return __uint_as_float(0x44800000 + (code << 13));
+    static __device__ __forceinline__ float widen_low(uint32_t pair) {
+        return widen(static_cast<uint16_t>(pair));
+    }
+    static __device__ __forceinline__ float widen_high(uint32_t pair) {
+        return widen(static_cast<uint16_t>(pair >> 16));
     }
     static __device__ __forceinline__ uint16_t narrow(float value) {
         return __half_as_ushort(__float2half_rn(value));

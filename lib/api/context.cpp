@@ -15,6 +15,9 @@ static_assert(MMOE_CPU_TIER_AVX512 == static_cast<int>(cpu::Tier::kAvx512));
 static_assert(MMOE_CPU_TIER_AVX512_BF16 == static_cast<int>(cpu::Tier::kAvx512Bf16));
 static_assert(MMOE_CPU_TIER_AVX_VNNI == static_cast<int>(cpu::Tier::kAvxVnni));
 static_assert(MMOE_CPU_TIER_AMX_BF16 == static_cast<int>(cpu::Tier::kAmxBf16));
+static_assert(MMOE_CPU_TIER_NEON == static_cast<int>(cpu::Tier::kNeon));
+static_assert(MMOE_CPU_TIER_NEON_DOT == static_cast<int>(cpu::Tier::kNeonDot));
+static_assert(MMOE_CPU_TIER_NEON_BF16 == static_cast<int>(cpu::Tier::kNeonBf16));
 static_assert(MMOE_DEVICE_CPU == static_cast<int>(DeviceKind::kCpu));
 static_assert(MMOE_DEVICE_CUDA == static_cast<int>(DeviceKind::kCuda));
 
@@ -36,9 +39,9 @@ Status check_index(mmoe_device_kind kind, int64_t index) {
 
 Result<cpu::Tier> choose_tier(mmoe_cpu_tier wanted) {
     if (wanted == MMOE_CPU_TIER_BEST) return cpu::usable_tier();
-    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_AMX_BF16) {
+    if (wanted < MMOE_CPU_TIER_SCALAR || wanted > MMOE_CPU_TIER_NEON_BF16) {
         return Status::error(Code::kInvalidArgument, "cpu_tier: expected 0 to %d, got %d",
-                             MMOE_CPU_TIER_AMX_BF16, wanted);
+                             MMOE_CPU_TIER_NEON_BF16, wanted);
     }
     const auto tier = static_cast<cpu::Tier>(wanted);
     if (!cpu::usable(tier)) {
@@ -93,6 +96,7 @@ Result<std::shared_ptr<Context>> make_context(const mmoe_context_options& option
     if (options.device_allocator.allocate != nullptr) context->device_allocator = device_allocator;
     if (context->kind == DeviceKind::kCuda) {
         TRY(context->cuda, describe_served_cuda(context->index));
+        TRY(context->place, cuda_place(context->index));
     }
     TRY(context->parallel,
         Parallel::create(options.thread_count, options.parallel_for, options.parallel_for_user));

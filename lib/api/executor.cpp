@@ -54,8 +54,11 @@ Result<ExecutorOptions> read_executor_options(const mmoe_executor_options* given
 }
 
 Status check_same_device(const Context& executor, const Context& bundle) {
-    if (executor.kind == bundle.kind && executor.index == bundle.index) return {};
-    return Status::error(Code::kInvalidArgument, "bundle: it belongs to another device");
+    if (executor.kind != bundle.kind || executor.index != bundle.index) {
+        return Status::error(Code::kInvalidArgument, "bundle: it belongs to another device");
+    }
+    if (executor.place.context == bundle.place.context) return {};
+    return Status::error(Code::kInvalidArgument, "bundle: it belongs to another CUDA context");
 }
 
 bool overlap(const void* a, int64_t a_bytes, const void* b, int64_t b_bytes) noexcept {

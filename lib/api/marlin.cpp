@@ -2,6 +2,7 @@
 // The Marlin layouts on host memory.
 #include "api/handles.h"
 #include "api/tensors.h"
+#include "bundle/cuda_marlin.h"
 #include "repack/marlin_batch.h"
 
 using namespace mmoe;
@@ -157,6 +158,24 @@ mmoe_status mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_confi
                              const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args,
                              mmoe_error* error) {
     return run(&pack_marlin_batch, context, config, matrix, args, error);
+}
+
+mmoe_status mmoe_marlin_enqueue_pack(const mmoe_context* context, const mmoe_quant_config* config,
+                                     const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args,
+                                     void* stream, mmoe_error* error) {
+    return call(error, [&]() -> Status {
+        TRY(require_not_null(context, "context"));
+        TRY(const BatchWorkers workers, read_workers(context));
+        TRY(const MarlinBatch batch, read_matrix(config, matrix));
+        TRY(const BatchMemory memory, read_memory(batch, args));
+        if (context->object->kind == DeviceKind::kCuda) {
+            return pack_marlin_on_cuda(*context->object, batch, memory, stream);
+        }
+        if (stream != nullptr) {
+            return Status::error(Code::kInvalidArgument, "stream: must be NULL on the CPU");
+        }
+        return pack_marlin_batch(batch, memory, workers);
+    });
 }
 
 mmoe_status mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config,

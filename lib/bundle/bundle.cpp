@@ -159,6 +159,7 @@ Status Bundle::seal() {
                              role_name(missing->role));
     }
     staged_.clear();
+    store_->end_filling();
     sealed_.store(true, std::memory_order_release);
     return {};
 }
@@ -190,7 +191,9 @@ Status Bundle::replace(int64_t expert, const std::function<Status(int64_t slot)>
     place = kAbsent;
     TRY(store_->publish(slots_));
     TRY(store_->clear(slot));
-    TRY(fill(slot));
+    Status filled = fill(slot);
+    store_->end_filling();
+    TRY(std::move(filled));
     place = static_cast<int32_t>(slot);
     return store_->publish(slots_);
 }

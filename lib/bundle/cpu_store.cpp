@@ -95,9 +95,9 @@ Status CpuStore::put(const StoreEntry& entry) {
     TRY(keep_input_order(entry));
     const std::span<uint8_t> records(slot_data(entry.slot) + to.records_offset_bytes,
                                      static_cast<size_t>(to.plan->matrix_bytes()));
-    for (int64_t row = 0; row < entry.rows; row += entry.strip_rows) {
-        const Canonical strip =
-            entry.source.strip(row, std::min(entry.strip_rows, entry.rows - row));
+    const int64_t strip_rows = std::max(entry.strip_rows, entry.source.wide_rows());
+    for (int64_t row = 0; row < entry.rows; row += strip_rows) {
+        const Canonical strip = entry.source.strip(row, std::min(strip_rows, entry.rows - row));
         pack_cpu_records(*to.plan, strip, entry.first_row + row, to.second, records);
     }
     return {};

@@ -20,6 +20,10 @@ class CpuStore final : public Store {
     static Result<std::unique_ptr<CpuStore>> create(std::shared_ptr<const Context> context,
                                                     const BundleSpec& spec, const Shard& shard);
 
+    // The order of a row's inputs is read from canonical strips.
+    [[nodiscard]] CodeForm code_form() const noexcept override {
+        return plan_.input_order ? CodeForm::kCanonical : CodeForm::kAny;
+    }
     Status put(const StoreEntry& entry) override;
     Status put_bias(int64_t slot, Projection projection, std::span<const float> bias,
                     std::span<const int32_t> channels) override;

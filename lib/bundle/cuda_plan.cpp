@@ -30,18 +30,6 @@ CudaMatrixPlan take_matrix(CudaBundlePlan& plan, const MarlinShape& shape) noexc
     return matrix;
 }
 
-// Copies tile (i, j) of [rows][columns] to (j, i).
-void turn_tiles(int64_t rows, int64_t columns, int64_t tile_bytes, const uint8_t* source,
-                uint8_t* out) noexcept {
-    for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t column = 0; column < columns; ++column) {
-            std::memcpy(out + (column * rows + row) * tile_bytes,
-                        source + (row * columns + column) * tile_bytes,
-                        static_cast<size_t>(tile_bytes));
-        }
-    }
-}
-
 }  // namespace
 
 CudaBundlePlan plan_cuda_bundle(const BundleSpec& spec, const Shard& shard) noexcept {
@@ -63,11 +51,17 @@ CudaBundlePlan plan_cuda_bundle(const BundleSpec& spec, const Shard& shard) noex
     return plan;
 }
 
-void tiles_by_column(const MarlinShape& shape, const uint8_t* by_row, uint8_t* out) noexcept {
-    turn_tiles(shape.inputs / 16, shape.outputs / 64, marlin_tile_bytes(shape), by_row, out);
-}
 void tiles_by_row(const MarlinShape& shape, const uint8_t* by_column, uint8_t* out) noexcept {
-    turn_tiles(shape.outputs / 64, shape.inputs / 16, marlin_tile_bytes(shape), by_column, out);
+    const int64_t rows = shape.inputs / 16;
+    const int64_t columns = shape.outputs / 64;
+    const int64_t tile_bytes = marlin_tile_bytes(shape);
+    for (int64_t column = 0; column < columns; ++column) {
+        for (int64_t row = 0; row < rows; ++row) {
+            std::memcpy(out + (row * columns + column) * tile_bytes,
+                        by_column + (column * rows + row) * tile_bytes,
+                        static_cast<size_t>(tile_bytes));
+        }
+    }
 }
 
 }  // namespace mmoe

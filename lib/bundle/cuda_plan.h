@@ -49,9 +49,8 @@ struct CudaBundlePlan {
 // `spec` is supported; an absent scale type is bf16.
 [[nodiscard]] CudaBundlePlan plan_cuda_bundle(const BundleSpec& spec, const Shard& shard) noexcept;
 
-// Tiles of a matrix from the repacker's order, [K/16][N/64], to the device's, [N/64][K/16], and
-// back.
-void tiles_by_column(const MarlinShape& shape, const uint8_t* by_row, uint8_t* out) noexcept;
+// Tiles of a matrix from the device's order, [N/64][K/16], to the one of repack/marlin.h,
+// [K/16][N/64].
 void tiles_by_row(const MarlinShape& shape, const uint8_t* by_column, uint8_t* out) noexcept;
 
 [[nodiscard]] constexpr int64_t marlin_tile_bytes(const MarlinShape& shape) noexcept {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "base/checked.h"
+#include "bundle/cuda_repack.h"
 #include "repack/slice.h"
 
 namespace mmoe {
@@ -32,11 +32,44 @@ cuda::Matrix describe(const MarlinShape& shape) noexcept {
     return matrix;
 }
 
-Result<Buffer> zeroed(const std::shared_ptr<const Allocator>& allocator, int64_t size_bytes) {
-    TRY(Buffer buffer,
-        Buffer::create(allocator, static_cast<uint64_t>(size_bytes), "repacked projection"));
-    std::memset(buffer.data(), 0, buffer.size_bytes());
-    return buffer;
+}  // namespace
+
+// The canonical form of a band, one array after the other.
+struct CudaStore::BandPlan {
+    layout::SourceShape shape;
+    uint64_t codes_bytes, scales_bytes, zero_points_bytes;
+
+    BandPlan(const Canonical& strip, int64_t rows) noexcept
+        : codes_bytes(static_cast<uint64_t>(rows * strip.words_per_row()) * sizeof(uint32_t)),
+          scales_bytes(static_cast<uint64_t>(rows * strip.groups()) * sizeof(float)),
+          zero_points_bytes(
+              strip.zero_points.empty() ? 0 : static_cast<uint64_t>(rows * strip.groups())) {
+        shape.bits = strip.bits;
+        shape.outputs = rows;
+        shape.inputs = strip.columns;
+        shape.groups = strip.groups();
+    }
+    [[nodiscard]] uint64_t total_bytes() const noexcept {
+        return codes_bytes + scales_bytes + zero_points_bytes;
+    }
+    [[nodiscard]] cuda::RepackSource source(const uint8_t* base) const noexcept {
+        cuda::RepackSource source;
+        source.shape = shape;
+        source.codes = reinterpret_cast<const uint32_t*>(base);
+        source.scales = base + codes_bytes;
+        source.scale_type = layout::ScaleType::kF32;
+        if (zero_points_bytes != 0) source.zero_points = base + codes_bytes + scales_bytes;
+        return source;
+    }
+};
+
+namespace {
+
+template <class T>
+void copy_rows(std::span<const T> rows, uint8_t* array, int64_t first_row, int64_t row_elements) {
+    if (rows.empty()) return;
+    std::memcpy(array + static_cast<size_t>(first_row * row_elements) * sizeof(T), rows.data(),
+                rows.size_bytes());
 }
 
 }  // namespace
@@ -60,10 +93,6 @@ cuda::Layer describe_cuda_layer(const BundleSpec& spec, const CudaBundlePlan& pl
     return described;
 }
 
-struct CudaStore::Packed {
-    Buffer codes, scales, zero_points;
-};
-
 Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Context> context,
                                                      const BundleSpec& spec, const Shard& shard) {
     std::unique_ptr<CudaStore> store(new CudaStore);
@@ -74,8 +103,8 @@ Result<std::unique_ptr<CudaStore>> CudaStore::create(std::shared_ptr<const Conte
     const uint64_t bytes = store->plan_.total_bytes;
     TRY(store->lease_, Budget::take(context->budget, bytes, "expert weights"));
     TRY(store->memory_,
-        DeviceBuffer::create(context->index, context->device_allocator, bytes, "expert weights"));
-    TRY(const CudaScope scope, CudaScope::enter(context->index, nullptr));
+        DeviceBuffer::create(context->place, context->device_allocator, bytes, "expert weights"));
+    TRY(const CudaScope scope, CudaScope::enter(context->place));
     TRY(fill_device(store->memory_.data(), 0, bytes));
     store->context_ = std::move(context);
     store->make_view();
@@ -109,46 +138,41 @@ void CudaStore::make_view() noexcept {
     layer_.slot_map = reinterpret_cast<const int32_t*>(memory_.data() + plan_.slot_map);
 }
 
-Result<CudaStore::Packed> CudaStore::pack(const StoreEntry& entry, const MarlinShape& shape) const {
-    const std::shared_ptr<const Allocator>& allocator = context_->allocator;
-    Packed packed;
-    TRY(const Buffer rows_first, zeroed(allocator, 4 * shape.weight_words()));
-    TRY(packed.codes, zeroed(allocator, 4 * shape.weight_words()));
-    TRY(packed.scales, zeroed(allocator, shape.scale_bytes()));
-    TRY(packed.zero_points, zeroed(allocator, 4 * shape.zero_point_words()));
-    const MarlinTensors tensors = {rows_first.as<uint32_t>(), packed.scales.as<uint8_t>(),
-                                   packed.zero_points.as<uint32_t>()};
-    for (int64_t row = 0; row < entry.rows; row += entry.strip_rows) {
-        pack_marlin(shape, entry.source.strip(row, std::min(entry.strip_rows, entry.rows - row)),
-                    row, tensors);
-    }
-    tiles_by_column(shape, rows_first.data(), packed.codes.data());
-    return packed;
+// Where a band goes.
+cuda::RepackTarget CudaStore::target(const StoreEntry& entry, int64_t columns) const noexcept {
+    const CudaMatrixPlan& matrix = entry.projection == Projection::kDown ? plan_.w2 : plan_.w13;
+    cuda::RepackTarget target;
+    target.matrix = describe(matrix.shape);
+    target.codes = slot_data(matrix.codes, entry.slot);
+    target.scales = slot_data(matrix.scales, entry.slot);
+    target.zero_points = reinterpret_cast<uint32_t*>(slot_data(matrix.zero_points, entry.slot));
+    target.first_output = static_cast<int32_t>(
+        plan_.layer.first_output(entry.projection, spec_.layer.gated()) + entry.first_row);
+    target.rows = static_cast<int32_t>(entry.rows);
+    target.columns = static_cast<int32_t>(columns);
+    target.expert_count = 1;
+    return target;
 }
 
-Status CudaStore::upload(const StoreEntry& entry, const Packed& packed) const {
-    const bool down = entry.projection == Projection::kDown;
-    const CudaMatrixPlan& matrix = down ? plan_.w2 : plan_.w13;
-    const MarlinShape& shape = matrix.shape;
-    const int64_t first =
-        plan_.layer.first_output(entry.projection, spec_.layer.gated()) + entry.first_row;
-    const auto groups = static_cast<uint64_t>(shape.groups);
-    // Where the rows begin in a part of this slot, and how far into it, were it one long row.
-    const auto place = [&](const CudaPart& part) {
-        const uint64_t row_share =
-            part.slot_bytes * static_cast<uint64_t>(first) / static_cast<uint64_t>(shape.outputs);
-        return std::pair{slot_data(part, entry.slot), row_share};
-    };
-    const auto [codes, codes_share] = place(matrix.codes);
-    TRY(copy_to_device(codes + codes_share, packed.codes.data(), packed.codes.size_bytes()));
-    const auto [scales, scales_share] = place(matrix.scales);
-    TRY(copy_rows_to_device(scales + scales_share / groups, matrix.scales.slot_bytes / groups,
-                            packed.scales.data(), packed.scales.size_bytes() / groups, groups));
-    if (!plan_.asymmetric) return {};
-    const auto [zeros, zeros_share] = place(matrix.zero_points);
-    return copy_rows_to_device(zeros + zeros_share / groups, matrix.zero_points.slot_bytes / groups,
-                               packed.zero_points.data(), packed.zero_points.size_bytes() / groups,
-                               groups);
+// Strip by strip into memory that the device reads itself, from there with one copy to its own,
+// and from there by its own threads to where the kernels want it.
+Status CudaStore::repack(const StoreEntry& entry, CudaStaging& staging,
+                         const BandPlan& band) const {
+    uint8_t* codes = staging.host();
+    uint8_t* scales = codes + band.codes_bytes;
+    uint8_t* zero_points = scales + band.scales_bytes;
+    for (int64_t row = 0; row < entry.rows; row += entry.strip_rows) {
+        const Canonical strip =
+            entry.source.strip(row, std::min(entry.strip_rows, entry.rows - row));
+        copy_rows(strip.codes, codes, row, strip.words_per_row());
+        copy_rows(strip.scales, scales, row, strip.groups());
+        copy_rows(strip.zero_points, zero_points, row, strip.groups());
+    }
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
+    TRY(staging.send(band.total_bytes()));
+    TRY(repack_on_device(band.source(staging.on_device()), target(entry, band.shape.inputs),
+                         staging.stream()));
+    return staging.wait();
 }
 
 // Gate and up multiply the same activations: the second of them must have the first one's order.
@@ -162,7 +186,7 @@ Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
     }
     uint8_t* kept = slot_data(plan_.hidden_order, entry.slot);
     uint8_t& known = has_order_[static_cast<size_t>(entry.slot)];
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     if (known != 0) {
         std::vector<int32_t> first(order.size());
         TRY(copy_to_host(first.data(), kept, first.size() * sizeof(int32_t)));
@@ -175,12 +199,12 @@ Status CudaStore::keep_hidden_order(const StoreEntry& entry) {
 }
 
 Status CudaStore::put(const StoreEntry& entry) {
-    MarlinShape shape = plan_.layer.shape(entry.projection);
-    shape.outputs = round_up(entry.rows, int64_t{layout::kMarlinBlock});
     TRY(keep_hidden_order(entry));
-    TRY(const Packed packed, pack(entry, shape));
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
-    return upload(entry, packed);
+    const BandPlan band(entry.source.strip(0, 1), entry.rows);
+    TRY(std::unique_ptr<CudaStaging> staging, staging_.take(*context_, band.total_bytes()));
+    const Status status = repack(entry, *staging, band);
+    staging_.give_back(std::move(staging));
+    return status;
 }
 
 // The down projection's bias is added once, by tensor rank 0; the others keep zeros.
@@ -199,18 +223,18 @@ Status CudaStore::put_bias(int64_t slot, Projection projection, std::span<const 
     }
     const int64_t first = plan_.layer.first_output(projection, spec_.layer.gated());
     uint8_t* to = slot_data(matrix.bias, slot) + static_cast<uint64_t>(4 * first);
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     return copy_to_device(to, own.data(), own.size() * sizeof(float));
 }
 
 Status CudaStore::clear(int64_t slot) {
     has_order_[static_cast<size_t>(slot)] = 0;
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     return wait_for_device();
 }
 
 Status CudaStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     for (const CudaPart& part : plan_.parts()) {
         TRY(copy_to_host(out.data() + part.offset_in_slot, slot_data(part, slot), part.slot_bytes));
     }
@@ -218,7 +242,7 @@ Status CudaStore::read_slot(int64_t slot, std::span<uint8_t> out) const {
 }
 
 Status CudaStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     for (const CudaPart& part : plan_.parts()) {
         TRY(copy_to_device(slot_data(part, slot), bytes.data() + part.offset_in_slot,
                            part.slot_bytes));
@@ -227,7 +251,7 @@ Status CudaStore::write_slot(int64_t slot, std::span<const uint8_t> bytes) {
 }
 
 Status CudaStore::publish(std::span<const int32_t> slots) {
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     return copy_to_device(memory_.data() + plan_.slot_map, slots.data(), slots.size_bytes());
 }
 

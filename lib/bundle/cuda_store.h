@@ -11,8 +11,10 @@
 #include "bundle/spec.h"
 #include "bundle/store.h"
 #include "cuda/launch.h"
+#include "cuda/repack.h"
 #include "device/context.h"
 #include "device/cuda_memory.h"
+#include "device/cuda_staging.h"
 
 namespace mmoe {
 
@@ -30,6 +32,7 @@ class CudaStore final : public Store {
     // stays zero.
     Status clear(int64_t slot) override;
     Status publish(std::span<const int32_t> slots) override;
+    void end_filling() noexcept override { staging_.release(); }
     [[nodiscard]] SavedLayout saved_layout() const noexcept override {
         return SavedLayout::kCudaTiles;
     }
@@ -49,11 +52,11 @@ class CudaStore final : public Store {
     void make_view() noexcept;
     // A slot's share of a part, in device memory.
     [[nodiscard]] uint8_t* slot_data(const CudaPart& part, int64_t slot) const noexcept;
-    // A band in Marlin order, in host memory.
-    struct Packed;
-    Result<Packed> pack(const StoreEntry& entry, const MarlinShape& shape) const;
+    struct BandPlan;
+    [[nodiscard]] cuda::RepackTarget target(const StoreEntry& entry,
+                                            int64_t columns) const noexcept;
+    Status repack(const StoreEntry& entry, CudaStaging& staging, const BandPlan& band) const;
     Status keep_hidden_order(const StoreEntry& entry);
-    Status upload(const StoreEntry& entry, const Packed& packed) const;
 
     std::shared_ptr<const Context> context_;
     BundleSpec spec_;
@@ -62,6 +65,7 @@ class CudaStore final : public Store {
     std::vector<uint8_t> has_order_;  // [slots]
     Budget::Lease lease_;
     DeviceBuffer memory_;
+    CudaStagingPool staging_;  // empty but while experts are put
     cuda::Layer layer_;
 };
 

@@ -140,6 +140,7 @@ Result<std::shared_ptr<Bundle>> Bundle::load(std::shared_ptr<const Context> cont
         if (cancelled(first + batch)) return stopped();
     }
     negative_scales.report(bundle->context_->log, entry.model_layer);
+    bundle->store_->end_filling();
     bundle->sealed_.store(true, std::memory_order_release);
     return bundle;
 }

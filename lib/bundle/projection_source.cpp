@@ -7,11 +7,12 @@
 
 namespace mmoe {
 
-Result<std::unique_ptr<Unpacker>> MemoryProjection::outputs(int64_t first, int64_t rows) {
+Result<std::unique_ptr<Unpacker>> MemoryProjection::outputs(int64_t first, int64_t rows,
+                                                            CodeForm form) {
     const Layer& layer = spec_.layer;
     TRY(std::unique_ptr<Unpacker> whole,
         Unpacker::create(spec_.config, layer.outputs(projection_), layer.inputs(projection_),
-                         tensors_, std::min(max_rows_, rows), allocator_));
+                         tensors_, std::min(max_rows_, rows), allocator_, form));
     return first == 0 ? std::move(whole) : slice_outputs(std::move(whole), first);
 }
 

@@ -17,8 +17,9 @@ class ProjectionSource {
   public:
     virtual ~ProjectionSource() = default;
     // Outputs [first, first + rows) of the whole projection, checked. Strips of the result count
-    // from 0.
-    virtual Result<std::unique_ptr<Unpacker>> outputs(int64_t first, int64_t rows) = 0;
+    // from 0. Codes in any form only where `first` is a multiple of 64.
+    virtual Result<std::unique_ptr<Unpacker>> outputs(int64_t first, int64_t rows,
+                                                      CodeForm form) = 0;
 };
 
 // Checked tensors in memory; they and `spec` must outlive the source. Strips are at most `max_rows`
@@ -33,7 +34,7 @@ class MemoryProjection final : public ProjectionSource {
           tensors_(tensors),
           max_rows_(max_rows),
           allocator_(std::move(allocator)) {}
-    Result<std::unique_ptr<Unpacker>> outputs(int64_t first, int64_t rows) override;
+    Result<std::unique_ptr<Unpacker>> outputs(int64_t first, int64_t rows, CodeForm form) override;
 
   private:
     const BundleSpec& spec_;

@@ -12,9 +12,10 @@ namespace {
 class BandMaker {
   public:
     BandMaker(const ProjectionPlace& place, ProjectionSource& source, const ScratchPlan& scratch,
-              const std::shared_ptr<const Allocator>& allocator)
+              CodeForm form, const std::shared_ptr<const Allocator>& allocator)
         : place_(place),
           source_(source),
+          form_(form),
           allocator_(allocator),
           outputs_(place.spec.layer.outputs(place.projection)),
           band_rows_(scratch.band_rows(place.projection)),
@@ -24,7 +25,11 @@ class BandMaker {
     Result<std::unique_ptr<Unpacker>> band(int64_t first, int64_t rows) {
         const Slice& slice = place_.shard.slice;
         if (place_.projection == Projection::kDown) return columns_of_slice(first, rows);
-        if (place_.channels.empty()) return source_.outputs(slice.first + first, rows);
+        if (place_.channels.empty()) {
+            const int64_t begin = slice.first + first;
+            return source_.outputs(begin, rows,
+                                   begin % kOutputUnit == 0 ? form_ : CodeForm::kCanonical);
+        }
         return gathered(place_.channels.subspan(static_cast<size_t>(slice.first + first),
                                                 static_cast<size_t>(rows)));
     }
@@ -32,8 +37,10 @@ class BandMaker {
   private:
     Result<std::unique_ptr<Unpacker>> columns_of_slice(int64_t first, int64_t rows) {
         const Slice& slice = place_.shard.slice;
-        TRY(std::unique_ptr<Unpacker> whole, source_.outputs(first, rows));
-        if (slice.size == place_.spec.layer.intermediate_size) return whole;
+        if (slice.size == place_.spec.layer.intermediate_size) {
+            return source_.outputs(first, rows, form_);
+        }
+        TRY(std::unique_ptr<Unpacker> whole, source_.outputs(first, rows, CodeForm::kCanonical));
         return slice_inputs(std::move(whole), slice, std::min(strip_rows_, rows), allocator_);
     }
 
@@ -42,7 +49,8 @@ class BandMaker {
         std::optional<OutputGather> gather;
         for (int64_t first = 0; first < outputs_; first += band_rows_) {
             const int64_t rows = std::min(band_rows_, outputs_ - first);
-            TRY(const std::unique_ptr<Unpacker> part, source_.outputs(first, rows));
+            TRY(const std::unique_ptr<Unpacker> part,
+                source_.outputs(first, rows, CodeForm::kCanonical));
             if (!gather) {
                 TRY(gather,
                     OutputGather::create(part->strip(0, 1), outputs_, channels, allocator_));
@@ -56,6 +64,7 @@ class BandMaker {
 
     const ProjectionPlace& place_;
     ProjectionSource& source_;
+    CodeForm form_;
     const std::shared_ptr<const Allocator>& allocator_;
     int64_t outputs_;
     int64_t band_rows_;
@@ -70,7 +79,7 @@ Status put_projection(Store& store, const ProjectionPlace& place, ProjectionSour
     const bool down = place.projection == Projection::kDown;
     const int64_t size = down ? place.spec.layer.hidden_size : place.shard.slice.size;
     const int64_t band_rows = scratch.band_rows(place.projection);
-    BandMaker bands(place, source, scratch, allocator);
+    BandMaker bands(place, source, scratch, store.code_form(), allocator);
     for (int64_t row = 0; row < size; row += band_rows) {
         const int64_t rows = std::min(band_rows, size - row);
         TRY(const std::unique_ptr<Unpacker> band, bands.band(row, rows));

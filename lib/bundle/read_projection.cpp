@@ -82,6 +82,7 @@ class LoadedUnpacker final : public Unpacker {
   public:
     LoadedUnpacker(std::vector<LoadedTensor> tensors, std::unique_ptr<Unpacker> unpacker)
         : tensors_(std::move(tensors)), unpacker_(std::move(unpacker)) {}
+    [[nodiscard]] int64_t wide_rows() const noexcept override { return unpacker_->wide_rows(); }
     Canonical strip(int64_t first_row, int64_t rows) override {
         return unpacker_->strip(first_row, rows);
     }
@@ -117,7 +118,8 @@ Result<bool> FileProjection::find(int64_t expert, Role role) {
     return true;
 }
 
-Result<std::unique_ptr<Unpacker>> FileProjection::outputs(int64_t first, int64_t rows) {
+Result<std::unique_ptr<Unpacker>> FileProjection::outputs(int64_t first, int64_t rows,
+                                                          CodeForm form) {
     const QuantConfig& config = entry_->config;
     const int64_t inputs = entry_->layer.inputs(projection_);
     const int64_t begin = first / kOutputUnit * kOutputUnit;
@@ -145,7 +147,7 @@ Result<std::unique_ptr<Unpacker>> FileProjection::outputs(int64_t first, int64_t
     if (watches_ && !negative_scale_) negative_scale_ = find_negative_scale(config, tensors);
     TRY(std::unique_ptr<Unpacker> unpacker,
         Unpacker::create(config, end - begin, inputs, tensors, std::min(max_rows_, end - begin),
-                         allocator_));
+                         allocator_, form));
     unpacker = std::make_unique<LoadedUnpacker>(std::move(loaded), std::move(unpacker));
     return first == begin ? std::move(unpacker) : slice_outputs(std::move(unpacker), first - begin);
 }
@@ -187,7 +189,7 @@ Status dequantize(const Checkpoint& checkpoint, const LayerEntry& entry, int64_t
         FileProjection::open(checkpoint, entry, expert, projection, strip_rows, allocator));
     for (int64_t first = 0; first < outputs; first += band_rows) {
         const int64_t rows = std::min(band_rows, outputs - first);
-        TRY(const std::unique_ptr<Unpacker> band, file.outputs(first, rows));
+        TRY(const std::unique_ptr<Unpacker> band, file.outputs(first, rows, CodeForm::kCanonical));
         for (int64_t row = 0; row < rows; row += strip_rows) {
             dequantize_strip(band->strip(row, std::min(strip_rows, rows - row)),
                              weights.data() + (first + row) * inputs);

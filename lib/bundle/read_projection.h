@@ -25,7 +25,7 @@ class FileProjection final : public ProjectionSource {
                                        int64_t expert, Projection projection, int64_t max_rows,
                                        std::shared_ptr<const Allocator> allocator);
 
-    Result<std::unique_ptr<Unpacker>> outputs(int64_t first, int64_t rows) override;
+    Result<std::unique_ptr<Unpacker>> outputs(int64_t first, int64_t rows, CodeForm form) override;
     // Empty if the layer has none.
     [[nodiscard]] Result<std::vector<float>> read_bias() const;
 

@@ -243,6 +243,7 @@ Result<std::shared_ptr<Bundle>> Bundle::open(std::shared_ptr<const Context> cont
             return Status::error(Code::kCancelled, "opening was cancelled");
         }
     }
+    bundle->store_->end_filling();
     bundle->sealed_.store(true, std::memory_order_release);
     return bundle;
 }

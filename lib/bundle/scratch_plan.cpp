@@ -39,8 +39,8 @@ ScratchPlan::Need ScratchPlan::plan(const BundleSpec& spec, DeviceKind device,
     Need need;
     need.outputs = spec.layer.outputs(projection);
     need.strip_rows = fitting_rows(kStripBytes, bytes);
-    // The file's form; rows that activation order brings together; Marlin tiles in two orders.
-    need.bytes_per_output = bytes * (1 + (ordered ? 1 : 0) + (device == DeviceKind::kCuda ? 2 : 0));
+    // The file's form; rows that activation order brings together; what the device reads itself.
+    need.bytes_per_output = bytes * (1 + (ordered ? 1 : 0) + (device == DeviceKind::kCuda ? 1 : 0));
     // A strip and its slice; outputs before and after the band in its first and last unit; the
     // bias; group index and columns in transposed form.
     need.fixed_bytes = (2 * static_cast<uint64_t>(need.strip_rows) + 2 * kOutputUnit) * bytes +

@@ -32,6 +32,8 @@ class Store {
   public:
     virtual ~Store() = default;
 
+    // What the strips that it is given may hold as codes.
+    [[nodiscard]] virtual CodeForm code_form() const noexcept { return CodeForm::kCanonical; }
     // Repacks a band into its slot. Different slots may be written from several threads.
     virtual Status put(const StoreEntry& entry) = 0;
     // `bias`: [N] fp32, whole. `channels`: as in ProjectionPlace.
@@ -42,6 +44,9 @@ class Store {
     virtual Status clear(int64_t slot) = 0;
     // `slots`: [E] slot of each global expert, or -1. From now on runs go by it.
     virtual Status publish(std::span<const int32_t> slots) = 0;
+
+    // No more is put for now: scratch that was kept between calls goes.
+    virtual void end_filling() noexcept {}
 
     [[nodiscard]] virtual SavedLayout saved_layout() const noexcept = 0;
     // All bytes of a slot, saved_slot_bytes() of its layout, out of the store or into it.

@@ -156,7 +156,7 @@ std::string split_remedy(const Question& q) {
     std::string remedy =
         "use " + number(most_ranks(q.config, q.layer.intermediate_size, split.tensor_ranks)) +
         " tensor ranks";
-    const int64_t smaller = smaller_group_size(q.config.group_size_for(0),
+    const int64_t smaller = smaller_group_size(q.config.group_size.value_or(0),
                                                [&](int64_t size) { return serves_split(q, size); });
     if (smaller != 0) remedy += ", quantise with group size " + number(smaller);
     return remedy + ", or split over experts";

@@ -15,10 +15,6 @@ std::string last_part(const std::string& path) {
     return printable(std::string_view(path).substr(path.find_last_of(os::kPathSeparators) + 1));
 }
 
-bool is_missing(int error) noexcept {
-    return error == ENOENT || error == ENOTDIR;
-}
-
 }  // namespace
 
 Result<File> File::open(const std::string& path) {
@@ -93,8 +89,10 @@ Result<PathKind> look_at(const std::string& path) {
         return info.kind == os::FileInfo::Kind::kDirectory ? PathKind::kDirectory
                                                            : PathKind::kOther;
     }
-    if (is_missing(errno)) return PathKind::kNothing;
-    return refused_by_system(path_text(path).c_str(), "inspect", errno);
+    const int error = errno;
+    Status refused = refused_by_system(path_text(path).c_str(), "inspect", error);
+    if (refused.code() == Code::kNotFound) return PathKind::kNothing;
+    return refused;
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {

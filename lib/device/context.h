@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "cpu/launch.h"
 #include "device/cuda.h"
+#include "device/cuda_memory.h"
 
 namespace mmoe {
 
@@ -59,6 +60,7 @@ class Budget {
 struct Context {
     DeviceKind kind = DeviceKind::kCpu;
     int32_t index = 0;
+    CudaPlace place;                                    // kCuda only
     std::shared_ptr<const Allocator> allocator;         // host memory
     std::shared_ptr<const Allocator> device_allocator;  // null: cudaMalloc
     CudaDescription cuda;                               // kCuda only

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cuda/fill.h"
+#include "device/cuda_memory.h"
 
 namespace mmoe {
 namespace {
@@ -36,25 +37,6 @@ Status driver_too_old(int driver, int runtime) {
                          major_of(driver), minor_of(driver), major_of(runtime))
         .with_cuda_error(cudaErrorInsufficientDriver);
 }
-
-// Makes a device current while it lives and the caller's again afterwards.
-class DeviceGuard {
-  public:
-    explicit DeviceGuard(int device) noexcept {
-        if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
-        error_ = cudaSetDevice(device);
-    }
-    ~DeviceGuard() {
-        if (before_ >= 0) (void)cudaSetDevice(before_);
-    }
-    DeviceGuard(const DeviceGuard&) = delete;
-    DeviceGuard& operator=(const DeviceGuard&) = delete;
-    [[nodiscard]] cudaError_t error() const noexcept { return error_; }
-
-  private:
-    int before_ = -1;
-    cudaError_t error_;
-};
 
 class DeviceMemory {
   public:
@@ -107,8 +89,7 @@ Result<CudaDescription> describe_cuda(uint32_t index) {
     static_assert(sizeof device.luid == sizeof properties.luid);
     std::memcpy(device.luid, properties.luid, sizeof device.luid);
 
-    const DeviceGuard guard(static_cast<int>(index));
-    if (guard.error() != cudaSuccess) return failed("cudaSetDevice", guard.error());
+    TRY(const CudaScope scope, CudaScope::enter_primary(static_cast<int32_t>(index)));
     size_t free_bytes = 0;
     size_t total_bytes = 0;
     error = cudaMemGetInfo(&free_bytes, &total_bytes);
@@ -120,8 +101,7 @@ Result<CudaDescription> describe_cuda(uint32_t index) {
 Status check_cuda_copy(uint32_t index) {
     constexpr uint32_t kCount = 1u << 16;
     constexpr uint32_t kSeed = 0x9E3779B9;
-    const DeviceGuard guard(static_cast<int>(index));
-    if (guard.error() != cudaSuccess) return failed("cudaSetDevice", guard.error());
+    TRY(const CudaScope scope, CudaScope::enter_primary(static_cast<int32_t>(index)));
     DeviceMemory memory;
     cudaError_t error = memory.allocate(kCount * sizeof(uint32_t));
     if (error != cudaSuccess) return failed("cudaMalloc", error);

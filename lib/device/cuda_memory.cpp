@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contexts are switched with driver functions, because the caller's need not be a device's primary
-// one; memory and copies go through the runtime, which uses whatever context is current.
+// one; memory, copies and kernels go through the runtime, which uses whatever context is current.
 #include "device/cuda_memory.h"
 
 #include <cuda.h>
@@ -32,6 +32,7 @@ Result<Function*> driver_function(const char* name) {
 struct Driver {
     decltype(cuCtxGetCurrent)* get_current;
     decltype(cuCtxSetCurrent)* set_current;
+    decltype(cuCtxGetDevice)* get_device;
     decltype(cuStreamGetCtx)* context_of_stream;
 };
 
@@ -39,6 +40,7 @@ Result<Driver> load_driver() {
     Driver driver = {};
     TRY(driver.get_current, driver_function<decltype(cuCtxGetCurrent)>("cuCtxGetCurrent"));
     TRY(driver.set_current, driver_function<decltype(cuCtxSetCurrent)>("cuCtxSetCurrent"));
+    TRY(driver.get_device, driver_function<decltype(cuCtxGetDevice)>("cuCtxGetDevice"));
     TRY(driver.context_of_stream, driver_function<decltype(cuStreamGetCtx)>("cuStreamGetCtx"));
     return driver;
 }
@@ -68,24 +70,73 @@ Status cuda_status(int error, const char* what) {
     return Status::error(code, "%s: %s", what, cudaGetErrorString(value)).with_cuda_error(error);
 }
 
+bool is_missing_code(int error) noexcept {
+    const bool missing =
+        error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction;
+    if (missing) (void)cudaGetLastError();
+    return missing;
+}
+
 bool cuda_is_built() noexcept {
     return true;
 }
 
-Result<CudaScope> CudaScope::enter(int32_t device, void* stream) {
+Result<CudaPlace> cuda_place(int32_t device) {
+    Result<Driver>& loaded = driver();
+    if (!loaded.ok()) return loaded.status();
+    const Driver& functions = loaded.value();
+    CUcontext current = nullptr;
+    CUdevice current_device = -1;
+    TRY(driver_status(functions.get_current(&current), "current context"));
+    const bool own = current != nullptr && functions.get_device(&current_device) == CUDA_SUCCESS &&
+                     current_device == device;
+    CUcontext primary = nullptr;
+    {
+        TRY(const CudaScope scope, CudaScope::enter_primary(device));
+        TRY(driver_status(functions.get_current(&primary), "primary context"));
+    }
+    if (own && current != primary) return CudaPlace{device, false, current};
+    return CudaPlace{device, true, primary};
+}
+
+Result<CudaScope> CudaScope::enter(const CudaPlace& place) {
+    if (place.primary) return enter_primary(place.device);
+    Result<Driver>& loaded = driver();
+    if (!loaded.ok()) return loaded.status();
+    CUcontext saved = nullptr;
+    TRY(driver_status(loaded.value().get_current(&saved), "current context"));
+    CudaScope scope(saved);
+    TRY(driver_status(loaded.value().set_current(static_cast<CUcontext>(place.context)),
+                      "the device's context"));
+    return scope;
+}
+
+Result<CudaScope> CudaScope::enter(const CudaPlace& place, void* stream) {
+    if (is_default_stream(stream)) return enter(place);
     Result<Driver>& loaded = driver();
     if (!loaded.ok()) return loaded.status();
     const Driver& functions = loaded.value();
     CUcontext saved = nullptr;
     TRY(driver_status(functions.get_current(&saved), "current context"));
     CudaScope scope(saved);
-    if (is_default_stream(stream)) {
-        TRY(cuda_status(cudaSetDevice(device), "device"));
-        return scope;
-    }
     CUcontext own = nullptr;
     TRY(driver_status(functions.context_of_stream(static_cast<CUstream>(stream), &own), "stream"));
+    if (own != place.context) {
+        return Status::error(Code::kInvalidArgument,
+                             "stream: it belongs to another CUDA context than the library's "
+                             "objects, which were made in the one that was current then");
+    }
     TRY(driver_status(functions.set_current(own), "the stream's context"));
+    return scope;
+}
+
+Result<CudaScope> CudaScope::enter_primary(int32_t device) {
+    Result<Driver>& loaded = driver();
+    if (!loaded.ok()) return loaded.status();
+    CUcontext saved = nullptr;
+    TRY(driver_status(loaded.value().get_current(&saved), "current context"));
+    CudaScope scope(saved);
+    TRY(cuda_status(cudaSetDevice(device), "device"));
     return scope;
 }
 
@@ -93,12 +144,12 @@ CudaScope::~CudaScope() {
     if (active_) driver().value().set_current(static_cast<CUcontext>(saved_));
 }
 
-Result<DeviceBuffer> DeviceBuffer::create(int32_t device,
+Result<DeviceBuffer> DeviceBuffer::create(const CudaPlace& place,
                                           std::shared_ptr<const Allocator> allocator,
                                           uint64_t size_bytes, const char* what) {
-    TRY(const CudaScope scope, CudaScope::enter(device, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(place));
     DeviceBuffer buffer;
-    buffer.device_ = device;
+    buffer.place_ = place;
     const uint64_t wanted = std::max<uint64_t>(size_bytes, 1);
     if (allocator != nullptr) {
         buffer.data_ = allocator->allocate(wanted, kDeviceAlignmentBytes);
@@ -117,7 +168,7 @@ Result<DeviceBuffer> DeviceBuffer::create(int32_t device,
 
 DeviceBuffer::~DeviceBuffer() {
     if (data_ == nullptr) return;
-    const Result<CudaScope> scope = CudaScope::enter(device_, nullptr);
+    const Result<CudaScope> scope = CudaScope::enter(place_);
     if (allocator_ != nullptr) {
         allocator_->release(data_, std::max<uint64_t>(size_bytes_, 1));
     } else {
@@ -125,13 +176,13 @@ DeviceBuffer::~DeviceBuffer() {
     }
 }
 
-Result<DeviceFlag> DeviceFlag::create(int32_t device) {
-    TRY(const CudaScope scope, CudaScope::enter(device, nullptr));
+Result<DeviceFlag> DeviceFlag::create(const CudaPlace& place) {
+    TRY(const CudaScope scope, CudaScope::enter(place));
     DeviceFlag flag;
     void* memory = nullptr;
     constexpr unsigned kVisible = cudaHostAllocPortable | cudaHostAllocMapped;
     TRY(cuda_status(cudaHostAlloc(&memory, sizeof(int32_t), kVisible), "pinned word"));
-    flag.device_ = device;
+    flag.place_ = place;
     flag.on_host_ = static_cast<int32_t*>(memory);
     *flag.on_host_ = 0;
     TRY(cuda_status(cudaHostGetDevicePointer(&memory, flag.on_host_, 0), "pinned word"));
@@ -141,7 +192,7 @@ Result<DeviceFlag> DeviceFlag::create(int32_t device) {
 
 DeviceFlag::~DeviceFlag() {
     if (on_host_ == nullptr) return;
-    const Result<CudaScope> scope = CudaScope::enter(device_, nullptr);
+    const Result<CudaScope> scope = CudaScope::enter(place_);
     cudaFreeHost(on_host_);
 }
 

@@ -18,12 +18,31 @@ namespace mmoe {
 // A cudaError_t as a Status; `what` names the call.
 Status cuda_status(int error, const char* what);
 
-// While it lives, the context of a stream, or the primary context of a device, is current on this
-// thread; then the caller's is again, whichever it was.
+// Whether a cudaError_t says that this build has no code of a kernel for the device; if so, the
+// runtime forgets it.
+bool is_missing_code(int error) noexcept;
+
+// A device and the CUDA context on it where memory lives and kernels run.
+struct CudaPlace {
+    int32_t device = 0;
+    bool primary = true;      // the device's primary context
+    void* context = nullptr;  // a CUcontext
+};
+
+// The context that is current on this thread if it is one of the device's, which must then outlive
+// the place; else the device's primary one.
+Result<CudaPlace> cuda_place(int32_t device);
+
+// While it lives, the context of a place is current on this thread; then the caller's is again,
+// whichever it was.
 class CudaScope {
   public:
-    // `stream`: a cudaStream_t, or null for the device's default stream.
-    static Result<CudaScope> enter(int32_t device, void* stream);
+    static Result<CudaScope> enter(const CudaPlace& place);
+    // The same for work on a stream (a cudaStream_t, or null for the default one), which must be of
+    // that context.
+    static Result<CudaScope> enter(const CudaPlace& place, void* stream);
+    // The primary context of a device.
+    static Result<CudaScope> enter_primary(int32_t device);
     CudaScope(CudaScope&& other) noexcept
         : saved_(other.saved_), active_(std::exchange(other.active_, false)) {}
     CudaScope& operator=(CudaScope&&) = delete;
@@ -41,7 +60,8 @@ class DeviceBuffer {
     DeviceBuffer() noexcept = default;
     // From the caller's device allocator, or cudaMalloc where `allocator` is null. `what` names the
     // thing in the error sentence. Contents are undefined.
-    static Result<DeviceBuffer> create(int32_t device, std::shared_ptr<const Allocator> allocator,
+    static Result<DeviceBuffer> create(const CudaPlace& place,
+                                       std::shared_ptr<const Allocator> allocator,
                                        uint64_t size_bytes, const char* what);
     DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
     DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
@@ -56,12 +76,12 @@ class DeviceBuffer {
 
   private:
     void swap(DeviceBuffer& other) noexcept {
-        std::swap(device_, other.device_);
+        std::swap(place_, other.place_);
         std::swap(allocator_, other.allocator_);
         std::swap(data_, other.data_);
         std::swap(size_bytes_, other.size_bytes_);
     }
-    int32_t device_ = 0;
+    CudaPlace place_;
     std::shared_ptr<const Allocator> allocator_;
     void* data_ = nullptr;
     uint64_t size_bytes_ = 0;
@@ -71,7 +91,7 @@ class DeviceBuffer {
 class DeviceFlag {
   public:
     DeviceFlag() noexcept = default;
-    static Result<DeviceFlag> create(int32_t device);
+    static Result<DeviceFlag> create(const CudaPlace& place);
     DeviceFlag(DeviceFlag&& other) noexcept { swap(other); }
     DeviceFlag& operator=(DeviceFlag&& other) noexcept {
         DeviceFlag moved(std::move(other));
@@ -89,11 +109,11 @@ class DeviceFlag {
 
   private:
     void swap(DeviceFlag& other) noexcept {
-        std::swap(device_, other.device_);
+        std::swap(place_, other.place_);
         std::swap(on_host_, other.on_host_);
         std::swap(on_device_, other.on_device_);
     }
-    int32_t device_ = 0;
+    CudaPlace place_;
     int32_t* on_host_ = nullptr;
     int32_t* on_device_ = nullptr;
 };

@@ -17,17 +17,29 @@ bool cuda_is_built() noexcept {
 Status cuda_status(int /*error*/, const char* /*what*/) {
     return no_backend();
 }
-Result<CudaScope> CudaScope::enter(int32_t /*device*/, void* /*stream*/) {
+bool is_missing_code(int /*error*/) noexcept {
+    return true;
+}
+Result<CudaPlace> cuda_place(int32_t /*device*/) {
+    return no_backend();
+}
+Result<CudaScope> CudaScope::enter(const CudaPlace& /*place*/) {
+    return no_backend();
+}
+Result<CudaScope> CudaScope::enter(const CudaPlace& /*place*/, void* /*stream*/) {
+    return no_backend();
+}
+Result<CudaScope> CudaScope::enter_primary(int32_t /*device*/) {
     return no_backend();
 }
 CudaScope::~CudaScope() = default;
-Result<DeviceBuffer> DeviceBuffer::create(int32_t /*device*/,
+Result<DeviceBuffer> DeviceBuffer::create(const CudaPlace& /*place*/,
                                           std::shared_ptr<const Allocator> /*allocator*/,
                                           uint64_t /*size_bytes*/, const char* /*what*/) {
     return no_backend();
 }
 DeviceBuffer::~DeviceBuffer() = default;
-Result<DeviceFlag> DeviceFlag::create(int32_t /*device*/) {
+Result<DeviceFlag> DeviceFlag::create(const CudaPlace& /*place*/) {
     return no_backend();
 }
 DeviceFlag::~DeviceFlag() = default;

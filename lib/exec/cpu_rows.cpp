@@ -9,9 +9,6 @@ const char* refuse(const cpu::Row& row, const layout::CpuRecordPlan& plan, cpu::
                    Precision precision, cpu::Tier tier) {
     if (!cpu::includes(tier, row.tier)) return "not of the context's CPU tier";
     if (precision == Precision::kExact && !row.exact) return "not exact";
-    if (precision != Precision::kExact && row.exact && row.tier != cpu::Tier::kScalar) {
-        return "exact rows serve exact precision only";
-    }
     if (precision != Precision::kInt8 && row.format == cpu::ActivationFormat::kInt8) {
         return "8-bit activations serve int8 precision only";
     }

@@ -35,7 +35,7 @@ Status route_on_cuda(const Context& context, const RouterArgs& args, void* strea
         .expert_ids = args.expert_ids,
         .expert_weights = args.expert_weights,
     };
-    TRY(const CudaScope scope, CudaScope::enter(context.index, stream));
+    TRY(const CudaScope scope, CudaScope::enter(context.place, stream));
     return cuda_status(cuda::launch_router(routed, stream), "launch of the router");
 }
 

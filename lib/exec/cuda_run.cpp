@@ -92,11 +92,11 @@ Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle
     } else {
         TRY(workspace.lease, Budget::take(context.budget, bytes, "workspace"));
         TRY(workspace.memory,
-            DeviceBuffer::create(context.index, context.device_allocator, bytes, "workspace"));
+            DeviceBuffer::create(context.place, context.device_allocator, bytes, "workspace"));
         workspace.data = workspace.memory.data();
     }
-    TRY(workspace.out_of_range, DeviceFlag::create(context.index));
-    TRY(const CudaScope scope, CudaScope::enter(context.index, nullptr));
+    TRY(workspace.out_of_range, DeviceFlag::create(context.place));
+    TRY(const CudaScope scope, CudaScope::enter(context.place));
     TRY(fill_device(workspace.data, 0, bytes));
     TRY(cuda_status(cuda::prepare(), "loading the kernels"));
     if (options.self_test) TRY(test_rows(context, bundle, options, workspace));
@@ -115,7 +115,7 @@ Status run_cuda_layer(const Context& context, const CudaStore& store,
                              static_cast<unsigned long long>(bytes),
                              static_cast<unsigned long long>(workspace.size_bytes));
     }
-    TRY(const CudaScope scope, CudaScope::enter(context.index, stream));
+    TRY(const CudaScope scope, CudaScope::enter(context.place, stream));
     return cuda_status(
         cuda::run_layer(device_of(context, workspace), layer,
                         describe_run(options, workspace, args), workspace.data, stream),

@@ -187,9 +187,9 @@ Status CudaSelfTest::make_operands(const ExecutorOptions& options) {
     workspace_offset_ = output_offset_ + round_up(output_bytes, kAlignmentBytes);
     const uint64_t workspace_bytes =
         cuda::workspace_bytes(bundle_->cuda()->layer(), kMostTokens, 1);
-    TRY(memory_, DeviceBuffer::create(context_->index, context_->device_allocator,
+    TRY(memory_, DeviceBuffer::create(context_->place, context_->device_allocator,
                                       workspace_offset_ + workspace_bytes, "self-test"));
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     TRY(fill_device(memory_.data(), 0, memory_.size_bytes()));
     TRY(copy_to_device(memory_.data(), hidden_.data(), hidden_.size()));
     TRY(copy_to_device(memory_.data() + ids_offset_, ids_.data(), ids_.size() * sizeof(int32_t)));
@@ -249,15 +249,16 @@ bool CudaSelfTest::agrees(const std::vector<float>& output) const noexcept {
 Result<bool> CudaSelfTest::passes(const cuda::Row& row) const {
     const cuda::Device device = describe_cuda_device(*context_);
     const cuda::Layer& layer = bundle_->cuda()->layer();
-    TRY(const CudaScope scope, CudaScope::enter(context_->index, nullptr));
+    TRY(const CudaScope scope, CudaScope::enter(context_->place));
     for (const int64_t tokens : kTokenCounts) {
         const cuda::Run run = describe_run(tokens);
         if (row.refuse(cuda::describe(device, layer, run)) != nullptr) continue;
         std::vector<float> output(static_cast<size_t>(tokens * hidden_size_));
         TRY(fill_device(run.output, 0xFF, output.size() * sizeof(float)));
-        TRY(cuda_status(cuda::run_layer_with(row, device, layer, run,
-                                             memory_.data() + workspace_offset_, nullptr),
-                        "self-test"));
+        const int launched = cuda::run_layer_with(row, device, layer, run,
+                                                  memory_.data() + workspace_offset_, nullptr);
+        if (is_missing_code(launched)) return false;
+        TRY(cuda_status(launched, "self-test"));
         TRY(copy_to_host(output.data(), run.output, output.size() * sizeof(float)));
         if (!agrees(output)) return false;
     }

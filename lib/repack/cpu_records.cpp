@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cpu/launch.h"
-#include "repack/scale_block.h"
+#include "repack/group_block.h"
 #include "unpack/scale_memory.h"
 
 namespace mmoe {
@@ -52,7 +52,7 @@ class RecordPacker {
           strip_(strip),
           groups_(plan.groups()),
           records_(records),
-          scales_(groups_),
+          factors_(groups_, plan.scale_type),
           pack_tiles_(cpu::pack_tiles(cpu::usable_tier())),
           groups_start_on_words_(groups_ == 1 || plan.group_size % plan.inputs_per_tile() == 0) {
         if (!groups_start_on_words_) {
@@ -61,10 +61,12 @@ class RecordPacker {
     }
 
     void pack(const BlockRows& rows) {
-        scales_.read(strip_, rows.strip_row, rows.rows);
+        factors_.read_scales(strip_, rows.strip_row, rows.rows);
+        if (plan_.asymmetric) factors_.read_zero_points(strip_, rows.strip_row, rows.rows);
         for (int64_t group = 0; group < groups_; ++group) {
             pack_factors(rows, group, records_ + record_offset(plan_, rows.block, group));
         }
+        if (strip_.file) return;  // pack_file_codes() has all rows at once
         if (groups_start_on_words_) {
             const int64_t row_words = strip_.words_per_row();
             pack_codes(rows, 0, groups_, strip_.codes.data() + rows.strip_row * row_words,
@@ -76,17 +78,29 @@ class RecordPacker {
         }
     }
 
+    // From the file's own order: all rows of the strip, whose first one has the lane.
+    void pack_file_codes(const layout::CpuLane& lane) const {
+        cpu::PackFileTilesArgs args = {};
+        args.bits = plan_.bits;
+        args.codes = strip_.file->codes;
+        args.blocks = {strip_.rows, strip_.words_per_row()};
+        args.tiles = plan_.tiles_per_group();
+        args.record_bytes = plan_.record_bytes();
+        args.half_bytes = plan_.gated_pair ? plan_.block_bytes() : kTileBytes / 2;
+        args.block_bytes = plan_.gated_pair ? 2 * plan_.block_bytes() : plan_.block_bytes();
+        args.tile_bytes = records_ + record_offset(plan_, lane.block, 0) +
+                          plan_.tile_offset_bytes() + lane.lane * 4;
+        cpu::pack_file_tiles(cpu::usable_tier())(args);
+    }
+
   private:
     void pack_factors(const BlockRows& rows, int64_t group, uint8_t* record) const {
-        const int64_t first = rows.strip_row * groups_ + group;
-        store_scales(plan_.scale_type, scales_.group(group), rows.rows, record, rows.first_lane);
+        const int scale_bytes = layout::scale_bytes(plan_.scale_type);
+        std::memcpy(record + rows.first_lane * scale_bytes, factors_.scales(group),
+                    static_cast<size_t>(rows.rows * scale_bytes));
         if (!plan_.asymmetric) return;
-        uint8_t* lanes = record + plan_.zero_point_offset_bytes() + rows.first_lane;
-        for (int64_t row = 0; row < rows.rows; ++row) {
-            lanes[row] = strip_.zero_points.empty()
-                             ? static_cast<uint8_t>(1u << (plan_.bits - 1))
-                             : strip_.zero_points[static_cast<size_t>(first + row * groups_)];
-        }
+        std::memcpy(record + plan_.zero_point_offset_bytes() + rows.first_lane,
+                    factors_.zero_points(group), static_cast<size_t>(rows.rows));
     }
 
     // Of `groups` groups from `first_group` on, whose codes start every row of `codes`.
@@ -125,7 +139,7 @@ class RecordPacker {
     const Canonical& strip_;
     int64_t groups_;
     uint8_t* records_;
-    ScaleBlock scales_;  // of one block's rows
+    GroupBlock factors_;  // of one block's rows
     cpu::PackTiles pack_tiles_;
     bool groups_start_on_words_;
     std::vector<uint32_t> cut_;  // one group of one block's rows
@@ -176,6 +190,7 @@ void pack_cpu_records(const CpuRecordPlan& plan, const Canonical& strip, int64_t
         const layout::CpuLane lane = layout::cpu_lane(plan, first_row + row, up);
         packer.pack({lane.block, lane.lane, row, std::min(per_block, strip.rows - row)});
     }
+    if (strip.file) packer.pack_file_codes(layout::cpu_lane(plan, first_row, up));
 }
 
 void unpack_cpu_records(const CpuRecordPlan& plan, std::span<const uint8_t> records, bool up,

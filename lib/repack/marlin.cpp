@@ -10,7 +10,7 @@
 
 #include "base/checked.h"
 #include "cpu/launch.h"
-#include "repack/scale_block.h"
+#include "repack/group_block.h"
 #include "unpack/fields.h"
 #include "unpack/marlin_tile.h"
 #include "unpack/scale_memory.h"
@@ -86,6 +86,16 @@ template <int bits, layout::MarlinTile tile>
 void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                   uint32_t* weight) {
     using Map = MarlinTileMap<bits, tile>;
+    if (strip.file) {
+        cpu::pack_file_marlin(cpu::usable_tier())(
+            {bits,
+             tile,
+             strip.file->codes,
+             {strip.rows, strip.words_per_row()},
+             weight + first_output / Map::kOutputs * Map::kWords,
+             shape.outputs / Map::kOutputs * Map::kWords});
+        return;
+    }
     for (int64_t row = 0; row < strip.rows; row += Map::kOutputs) {
         const TileColumn column{row, weight + (first_output + row) / Map::kOutputs * Map::kWords,
                                 shape.outputs / Map::kOutputs * Map::kWords};
@@ -94,30 +104,46 @@ void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t firs
     }
 }
 
+// Scales of one group, those of kMarlinBlock outputs. T: as large as a scale.
+template <class T, layout::MarlinScaleOrder order>
+void pack_scale_block(const uint8_t* from, uint8_t* to) {
+    T values[kMarlinBlock];
+    T placed[kMarlinBlock];
+    std::memcpy(values, from, sizeof values);
+    for (int place = 0; place < kMarlinBlock; ++place) {
+        placed[place] = values[layout::marlin_scale_source(place, order)];
+    }
+    std::memcpy(to, placed, sizeof placed);
+}
+
+template <class T>
+void pack_scale_block(layout::MarlinScaleOrder order, const uint8_t* from, uint8_t* to) {
+    if (order == layout::MarlinScaleOrder::kGrouped) {
+        pack_scale_block<T, layout::MarlinScaleOrder::kGrouped>(from, to);
+    } else {
+        pack_scale_block<T, layout::MarlinScaleOrder::kSingle>(from, to);
+    }
+}
+
 // `scale`: the whole matrix's.
 void pack_scales(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                  uint8_t* scale) {
-    ScaleBlock block(strip.groups());
+    const int64_t scale_bytes = layout::scale_bytes(shape.scale_type);
+    const auto pack = scale_bytes == 4 ? &pack_scale_block<uint32_t> : &pack_scale_block<uint16_t>;
+    GroupBlock block(strip.groups(), shape.scale_type);
     for (int64_t row = 0; row < strip.rows; row += kMarlinBlock) {
-        block.read(strip, row, std::min<int64_t>(kMarlinBlock, strip.rows - row));
+        block.read_scales(strip, row, std::min<int64_t>(kMarlinBlock, strip.rows - row));
         for (int64_t group = 0; group < strip.groups(); ++group) {
-            float placed[kMarlinBlock];
-            for (int place = 0; place < kMarlinBlock; ++place) {
-                placed[place] =
-                    block.group(group)[layout::marlin_scale_source(place, shape.scale_order())];
-            }
-            store_scales(shape.scale_type, placed, kMarlinBlock, scale,
-                         group * shape.outputs + first_output + row);
+            const int64_t first = group * shape.outputs + first_output + row;
+            pack(shape.scale_order(), block.scales(group), scale + first * scale_bytes);
         }
     }
 }
 
-// Of one group: `rows` zero points, `stride` apart, become the words of a block.
+// Zero points of one group, those of kMarlinBlock outputs, become words.
 template <int bits, layout::MarlinTile tile>
-void pack_zero_point_block(const uint8_t* from, int64_t stride, int64_t rows, uint32_t* words) {
+void pack_zero_point_block(const uint8_t* values, uint32_t* words) {
     constexpr int kFields = 32 / bits;
-    uint8_t values[kMarlinBlock] = {};
-    for (int64_t row = 0; row < rows; ++row) values[row] = from[row * stride];
     for (int word = 0; word < kMarlinBlock / kFields; ++word) {
         uint32_t packed = 0;
         for (int field = 0; field < kFields; ++field) {
@@ -133,16 +159,12 @@ template <int bits, layout::MarlinTile tile>
 void pack_zero_points(const MarlinShape& shape, const Canonical& strip, int64_t first_output,
                       uint32_t* zero_point) {
     constexpr int kFields = 32 / bits;
-    const int64_t groups = strip.groups();
-    const std::vector<uint8_t> middle(
-        strip.zero_points.empty() ? static_cast<size_t>(strip.rows * groups) : 0,
-        static_cast<uint8_t>(middle_code(bits)));
-    const uint8_t* values = middle.empty() ? strip.zero_points.data() : middle.data();
+    GroupBlock block(strip.groups(), shape.scale_type);
     for (int64_t row = 0; row < strip.rows; row += kMarlinBlock) {
-        const int64_t rows = std::min<int64_t>(kMarlinBlock, strip.rows - row);
-        for (int64_t group = 0; group < groups; ++group) {
+        block.read_zero_points(strip, row, std::min<int64_t>(kMarlinBlock, strip.rows - row));
+        for (int64_t group = 0; group < strip.groups(); ++group) {
             pack_zero_point_block<bits, tile>(
-                values + row * groups + group, groups, rows,
+                block.zero_points(group),
                 zero_point + (group * shape.outputs + first_output + row) / kFields);
         }
     }

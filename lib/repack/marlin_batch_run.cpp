@@ -23,7 +23,7 @@ using layout::kMarlinBlock;
 using layout::ScaleType;
 
 constexpr int64_t kStripRows = 128;
-constexpr int64_t kTaskRows = 4 * kStripRows;
+constexpr int64_t kTaskRows = 8 * kStripRows;
 
 // The first failure of all tasks.
 class FirstFailure {
@@ -106,12 +106,13 @@ class BatchRun {
         tensors.group_index = group_index(expert);
         const FileShape& shape = batch_.file;
         TRY(const auto unpacker, Unpacker::create(shape.config, shape.outputs, shape.inputs,
-                                                  tensors, kStripRows, allocator_));
+                                                  tensors, kStripRows, allocator_, CodeForm::kAny));
+        const int64_t strip_rows = std::max(kStripRows, unpacker->wide_rows());
         const MarlinShape matrix = typed_matrix(memory_.marlin_dtype);
         const int64_t end = std::min(first_row + kTaskRows, shape.outputs);
         clear_padding(expert, first_row, end - first_row);
-        for (int64_t row = first_row; row < end; row += kStripRows) {
-            pack_marlin(matrix, unpacker->strip(row, std::min(kStripRows, end - row)),
+        for (int64_t row = first_row; row < end; row += strip_rows) {
+            pack_marlin(matrix, unpacker->strip(row, std::min(strip_rows, end - row)),
                         batch_.first_output + row, marlin_tensors(expert));
         }
         return {};

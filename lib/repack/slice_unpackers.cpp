@@ -27,6 +27,7 @@ class OutputSlice final : public Unpacker {
   public:
     OutputSlice(std::unique_ptr<Unpacker> source, int64_t first)
         : source_(std::move(source)), first_(first) {}
+    [[nodiscard]] int64_t wide_rows() const noexcept override { return source_->wide_rows(); }
     Canonical strip(int64_t first_row, int64_t rows) override {
         return source_->strip(first_ + first_row, rows);
     }

@@ -68,6 +68,14 @@ void turn_squares(int word, int column, Tile<bits>& tile) {
     }
 }
 
+constexpr bool kernels_agree_on_columns() {
+    for (int field = 0; field < 8; ++field) {
+        if (awq_field(cpu::kAwqColumn[field], 4) != field) return false;
+    }
+    return true;
+}
+static_assert(kernels_agree_on_columns());
+
 class AwqReader final : public Reader {
   public:
     AwqReader(const ReaderShape& shape, const ProjectionTensors& tensors)
@@ -76,6 +84,12 @@ class AwqReader final : public Reader {
           weight_(static_cast<const uint32_t*>(tensors.weight.data)),
           scale_(tensors.scale),
           zero_point_(static_cast<const uint32_t*>(tensors.zero_point.data)) {}
+
+    [[nodiscard]] std::optional<FileRows> file_rows(int64_t first_row) const noexcept override {
+        if (shape_.bits != 4) return std::nullopt;
+        return file_rows_of(shape_, {cpu::CodeOrder::kAwq, weight_, file_columns_}, first_row / 8,
+                            scale_, zero_point_, first_row);
+    }
 
     void read_codes(int64_t first_row, int64_t rows, uint32_t* codes) const override {
         if (shape_.bits == 8) return read_codes_of<8>(first_row, rows, 0, codes);
@@ -102,16 +116,14 @@ class AwqReader final : public Reader {
 
     // 4 bits: what the processor's own instructions can do at the start of a strip.
     Whole read_whole_blocks(int64_t first_row, int64_t rows, uint32_t* codes) const {
-        constexpr int kColumns[8] = {0, 2, 4, 6, 1, 3, 5, 7};
-        static_assert(awq_field(kColumns[3], 4) == 3 && awq_field(kColumns[4], 4) == 4);
         constexpr int64_t kRows = 8 * cpu::kTurnFileWords;
-        const cpu::Turn turn = cpu::turn_fields(cpu::usable_tier());
+        const cpu::Turn turn = cpu::turn_awq(cpu::usable_tier());
         if (turn == nullptr || first_row % 8 != 0) return {0, 0};
         const Whole whole{rows / kRows * kRows,
                           shape_.inputs / cpu::kTurnInputs * cpu::kTurnInputs / 8};
         if (whole.rows == 0 || whole.words == 0) return {0, 0};
         turn({weight_ + first_row / 8, file_columns_, whole.words * 8, whole.rows / 8, codes,
-              shape_.words_per_row(), kColumns});
+              shape_.words_per_row()});
         return whole;
     }
 

@@ -11,12 +11,25 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/checked.h"
+#include "checkpoint/quant_config.h"
+#include "cpu/launch.h"
 #include "layout/number.h"
 
 namespace mmoe {
+
+// What a strip may be instead: GPTQ and AWQ tensors as they lie in the file, from the strip's first
+// row on. Rows are a multiple of 64, words of a row of 8.
+struct FileRows {
+    cpu::FileCodes codes;
+    const void* scales;           // [G, outputs] of the strip's scale type
+    const uint32_t* zero_points;  // [G, outputs / fields_per_word]; null: none
+    int64_t outputs;              // of the file
+    ZeroPointForm zero_point_form;
+};
 
 // A strip of rows (outputs) of one linear layer. Views; the memory belongs to the maker.
 struct Canonical {
@@ -30,6 +43,8 @@ struct Canonical {
     std::span<const float> scales;         // [rows, groups]
     std::span<const uint8_t> zero_points;  // [rows, groups]; empty: 2^(bits-1) everywhere
     std::span<const int32_t> order;        // [K]: file column of each column; empty: the same
+    // Instead of codes, scales and zero points, for callers that asked for it (unpack/unpack.h).
+    std::optional<FileRows> file;
 
     [[nodiscard]] int64_t groups() const noexcept { return columns / group_size; }
     [[nodiscard]] int64_t words_per_row() const noexcept {

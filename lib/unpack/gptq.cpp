@@ -17,6 +17,11 @@ class GptqReader final : public Reader {
           scale_(tensors.scale),
           zero_point_(static_cast<const uint32_t*>(tensors.zero_point.data)) {}
 
+    [[nodiscard]] std::optional<FileRows> file_rows(int64_t first_row) const noexcept override {
+        return file_rows_of(shape_, {cpu::CodeOrder::kWords, weight_, shape_.outputs}, first_row,
+                            scale_, zero_point_, first_row);
+    }
+
     void read_codes(int64_t first_row, int64_t rows, uint32_t* codes) const override {
         transpose_words(weight_ + first_row, shape_.outputs, shape_.words_per_row(), rows, codes,
                         shape_.words_per_row());

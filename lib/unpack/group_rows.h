@@ -25,6 +25,23 @@ inline void read_group_scales(const ReaderShape& shape, const TensorView& scale,
     });
 }
 
+// What packers need to read such a file themselves, from output `first_row` on: its codes stand
+// `code_words` behind `codes`.
+inline FileRows file_rows_of(const ReaderShape& shape, cpu::FileCodes codes, int64_t code_words,
+                             const TensorView& scale, const uint32_t* zero_points,
+                             int64_t first_row) {
+    FileRows file = {codes, nullptr, nullptr, shape.outputs, shape.zero_point_form};
+    if (codes.words != nullptr) file.codes.words += code_words;
+    if (!scale.absent()) {
+        file.scales = static_cast<const uint8_t*>(scale.data) +
+                      first_row * static_cast<int64_t>(dtype_bytes(scale.dtype));
+    }
+    if (shape.asymmetric && zero_points != nullptr) {
+        file.zero_points = zero_points + first_row / shape.fields_per_word();
+    }
+    return file;
+}
+
 // Zero points of the outputs of one word, for at most kBlock groups: row i of `out` is column i of
 // the word, `words` are kBlock of them, one a group.
 template <class FieldOf>

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "checkpoint/quant_config.h"
+#include "cpu/launch.h"
 #include "unpack/unpack.h"
 
 namespace mmoe {
@@ -34,6 +36,11 @@ class Reader {
     [[nodiscard]] virtual const uint32_t* codes_in_place(int64_t first_row) const noexcept {
         static_cast<void>(first_row);
         return nullptr;
+    }
+    // From an output on, for packers that read the file themselves; none where they cannot.
+    [[nodiscard]] virtual std::optional<FileRows> file_rows(int64_t first_row) const noexcept {
+        static_cast<void>(first_row);
+        return std::nullopt;
     }
     virtual void read_codes(int64_t first_row, int64_t rows, uint32_t* codes) const = 0;
     virtual void read_scales(int64_t first_row, int64_t rows, float* scales) const = 0;

@@ -40,7 +40,7 @@ void transpose_words(const uint32_t* source, int64_t source_stride, int64_t rows
     const int64_t whole_rows = turn == nullptr ? 0 : rows / kBlock * kBlock;
     const int64_t whole_columns = turn == nullptr ? 0 : columns / kBlock * kBlock;
     if (whole_rows != 0 && whole_columns != 0) {
-        turn({source, source_stride, whole_rows, whole_columns, out, out_stride, nullptr});
+        turn({source, source_stride, whole_rows, whole_columns, out, out_stride});
     }
     transpose_part(words, 0, whole_rows, whole_columns, columns);
     transpose_part(words, whole_rows, rows, 0, columns);

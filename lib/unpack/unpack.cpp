@@ -60,9 +60,9 @@ ConstMarlinTensors marlin_tensors(const MarlinShape& shape, const ProjectionTens
             elements<uint32_t>(tensors.zero_point, shape.zero_point_words())};
 }
 
-// Which roles have a tensor.
+// Which roles have a tensor, and whether strips are rows of the file.
 struct Roles {
-    bool weight, scale, zero_point;
+    bool weight, scale, zero_point, in_file;
 };
 
 // Memory in which columns move.
@@ -70,6 +70,18 @@ struct OrderScratch {
     std::vector<int32_t> order;  // empty: no column moves
     Buffer by_input;             // [words_per_row, kBlock] canonical words in transposed form
 };
+
+// Whether packers can read the whole matrix from the file: whole blocks, and groups of whole words.
+bool packers_take(const ReaderShape& shape, const Reader& reader) {
+    const cpu::Tier tier = cpu::usable_tier();
+    if (cpu::pack_file_tiles(tier) == nullptr || cpu::pack_file_marlin(tier) == nullptr) {
+        return false;
+    }
+    const int64_t fields = shape.fields_per_word();
+    return reader.file_rows(0).has_value() && shape.outputs % cpu::kFileOutputs == 0 &&
+           shape.inputs % (cpu::kFileWords * fields) == 0 &&
+           shape.inputs / shape.groups % fields == 0;
+}
 
 class StripUnpacker final : public Unpacker {
   public:
@@ -81,8 +93,16 @@ class StripUnpacker final : public Unpacker {
           order_(std::move(order)),
           memory_(std::move(memory)) {}
 
+    [[nodiscard]] int64_t wide_rows() const noexcept override {
+        return roles_.in_file ? shape_.outputs : 0;
+    }
+
     Canonical strip(int64_t first_row, int64_t rows) override {
         Canonical strip = memory_.view(0, rows);
+        if (roles_.in_file) {
+            strip.file = reader_->file_rows(first_row);
+            return strip;
+        }
         strip.order = order_.order;
         if (roles_.weight) read_codes(first_row, rows, &strip);
         if (roles_.scale) reader_->read_scales(first_row, rows, memory_.scales(0));
@@ -140,7 +160,8 @@ std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
 Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, int64_t outputs,
                                                    int64_t inputs, const ProjectionTensors& tensors,
                                                    int64_t max_rows,
-                                                   std::shared_ptr<const Allocator> allocator) {
+                                                   std::shared_ptr<const Allocator> allocator,
+                                                   CodeForm form) {
     if (config.format == Format::kMarlin) {
         const DType scales = tensors.scale.absent() ? DType::kBf16 : tensors.scale.dtype;
         const MarlinShape shape = marlin_shape(config, outputs, inputs, scales);
@@ -157,9 +178,12 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
                             .zero_point_form = config.zero_point_form};
     auto reader = make_reader(config.format, shape, tensors);
     OrderScratch order{input_order(config, inputs, tensors.group_index), {}};
-    const Roles roles{!tensors.weight.absent(), !tensors.scale.absent(),
-                      config.asymmetric() && !tensors.zero_point.absent()};
-    const bool ordered = roles.weight && !order.order.empty();
+    const bool ordered = !tensors.weight.absent() && !order.order.empty();
+    const Roles roles{
+        .weight = !tensors.weight.absent(),
+        .scale = !tensors.scale.absent(),
+        .zero_point = config.asymmetric() && !tensors.zero_point.absent(),
+        .in_file = form == CodeForm::kAny && !ordered && packers_take(shape, *reader)};
     if (ordered) {
         const auto bytes = static_cast<uint64_t>(shape.words_per_row() * kBlock * 4);
         TRY(order.by_input, Buffer::create(allocator, bytes, "activation order"));
@@ -170,8 +194,9 @@ Result<std::unique_ptr<Unpacker>> Unpacker::create(const QuantConfig& config, in
     strip.bits = config.bits;
     if (roles.scale) strip.scale_type = scale_type_of(tensors.scale.dtype);
     const bool in_place = !ordered && reader->codes_in_place(0) != nullptr;
-    const RowMemory::Pieces pieces{
+    RowMemory::Pieces pieces{
         .codes = roles.weight && !in_place, .scales = roles.scale, .zero_points = roles.zero_point};
+    if (roles.in_file) pieces = {.codes = false, .scales = false, .zero_points = false};
     TRY(RowMemory memory, RowMemory::create(strip, pieces, max_rows, std::move(allocator)));
     return std::unique_ptr<Unpacker>(std::make_unique<StripUnpacker>(
         shape, roles, std::move(reader), std::move(order), std::move(memory)));

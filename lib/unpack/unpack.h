@@ -95,6 +95,12 @@ std::optional<ScalePlace> find_negative_scale(const QuantConfig& config,
 std::vector<int32_t> input_order(const QuantConfig& config, int64_t inputs,
                                  const TensorView& group_index);
 
+// What may stand for the codes of a strip.
+enum class CodeForm {
+    kCanonical,  // nothing else
+    kAny,        // also rows of the file, where packers have a way of their own from there
+};
+
 // Turns checked tensors into strips of the canonical form. Scratch is allocated once and holds
 // one strip of `max_rows` rows. Tensors must outlive the unpacker. A role whose tensor is absent is
 // left out of the strips, for callers that want one role alone.
@@ -104,8 +110,12 @@ class Unpacker {
                                                     int64_t inputs,
                                                     const ProjectionTensors& tensors,
                                                     int64_t max_rows,
-                                                    std::shared_ptr<const Allocator> allocator);
+                                                    std::shared_ptr<const Allocator> allocator,
+                                                    CodeForm form = CodeForm::kCanonical);
     virtual ~Unpacker() = default;
+    // Where strips are rows of the file: how many rows there are, because no strip is too large
+    // and large ones are packed fastest. They start on a multiple of 64 rows. Else 0.
+    [[nodiscard]] virtual int64_t wide_rows() const noexcept { return 0; }
     // Rows [first_row, first_row + rows); the views are valid until the next call. Strips that
     // are a multiple of 128 rows are read fastest: whole cache lines in every format.
     virtual Canonical strip(int64_t first_row, int64_t rows) = 0;

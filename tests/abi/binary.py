@@ -67,8 +67,9 @@ def hardening_problems(library, objects):
 
 
 def host_stub_calls(item):
-    """nvcc gives every device function a host body that is never called and calls exit."""
-    return {"exit"} if item.endswith(".cu.o") else set()
+    """nvcc gives every device function a host body that is never called and calls exit, and has a
+    file's device code unregistered by atexit, which runs when the library is unloaded."""
+    return {"exit", "atexit"} if item.endswith(".cu.o") else set()
 
 
 def problems(header_path, map_path, library, objects):

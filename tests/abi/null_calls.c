@@ -326,6 +326,13 @@ static mmoe_status call_marlin_pack(const struct Attempt* a) {
                             keep(a, 2, &matrix), keep(a, 3, &args), a->error);
 }
 
+static mmoe_status call_marlin_enqueue_pack(const struct Attempt* a) {
+    const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
+    const mmoe_marlin_args args = tiny_marlin_args();
+    return mmoe_marlin_enqueue_pack(keep(a, 0, a->tiny->context), keep(a, 1, a->tiny->config),
+                                    keep(a, 2, &matrix), keep(a, 3, &args), NULL, a->error);
+}
+
 static mmoe_status call_marlin_unpack(const struct Attempt* a) {
     const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
     const mmoe_marlin_args args = tiny_marlin_args();
@@ -391,6 +398,7 @@ const struct NullRow kNullRows[] = {
     {"mmoe_route", call_route, "rro"},
     {"mmoe_marlin_describe", call_marlin_describe, "rrr"},
     {"mmoe_marlin_pack", call_marlin_pack, "orrr"},
+    {"mmoe_marlin_enqueue_pack", call_marlin_enqueue_pack, "rrrro"},
     {"mmoe_marlin_unpack", call_marlin_unpack, "orrr"},
 };
 const int kNullRowCount = sizeof kNullRows / sizeof *kNullRows;

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-TIERS = ("avx2", "avxvnni", "avx512", "avx512bf16", "amxbf16")
+TIERS = ("avx2", "avxvnni", "avx512", "avx512bf16", "amxbf16", "neon", "neondot", "neonbf16")
 
 
 def problems(nm, path):

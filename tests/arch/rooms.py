@@ -16,6 +16,7 @@ import tempfile
 # Room -> what it may include besides itself and the standard library. A room or a file of one.
 LAUNCH_CPU, LAUNCH_CUDA = "kernels/cpu/launch.h", "kernels/cuda/launch.h"
 FILL_CUDA, ROUTER_CUDA = "kernels/cuda/fill.h", "kernels/cuda/router.h"
+REPACK_CUDA = "kernels/cuda/repack.h"
 LIB_ROOMS = ["base", "checkpoint", "unpack", "repack", "device", "bundle", "exec", "api"]
 MAY_INCLUDE = {
     "kernels/layout": [],
@@ -27,7 +28,7 @@ MAY_INCLUDE = {
     "lib/repack": ["lib/base", "lib/checkpoint", "lib/unpack", "kernels/layout", LAUNCH_CPU],
     "lib/device": ["lib/base", LAUNCH_CPU, LAUNCH_CUDA, FILL_CUDA],
     "lib/bundle": ["lib/base", "lib/checkpoint", "lib/unpack", "lib/repack", "lib/device",
-                   "kernels/layout", LAUNCH_CUDA],
+                   "kernels/layout", LAUNCH_CUDA, REPACK_CUDA],
     "lib/exec": ["lib/base", "lib/checkpoint", "lib/bundle", "lib/device", "kernels/layout",
                  LAUNCH_CPU, LAUNCH_CUDA, ROUTER_CUDA, FILL_CUDA],
     "lib/api": [f"lib/{room}" for room in LIB_ROOMS] + ["include", LAUNCH_CPU],

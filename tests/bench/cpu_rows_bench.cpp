@@ -112,7 +112,8 @@ void measure(const Row& row, bool asymmetric, const uint8_t* memory) {
                                      .bits = row.bits,
                                      .asymmetric = asymmetric};
     const Packed packed = pack(row, plan);
-    for (const int tokens : {1, 2, 4, 6}) {
+    for (const int tokens : {1, 2, 4, 6, 16, 32, 64}) {
+        if (tokens > row.most_tokens) break;
         int64_t blocks = 0;
         const double memory_seconds =
             best_seconds([&] { blocks = walk(row, plan, packed, tokens, memory, kMemoryBytes); });

@@ -9,6 +9,7 @@
 // zero points. Sources and results rotate over 512 MB each. A round times memcpy of an expert,
 // then every case on the same bytes; a number is the median of the rounds, a ratio that of the
 // rounds' ratios, so that a busy machine slows both sides.
+#include <malloc.h>
 #include <time.h>
 
 #include <algorithm>
@@ -168,14 +169,16 @@ class Bench {
         tensors.scale = view(Role::kScale, DType::kF16, bytes.scale[index]);
         tensors.zero_point = view(Role::kZeroPoint, DType::kI32, bytes.zero_point[index]);
         return value_or_throw(Unpacker::create(config, linear.outputs, linear.inputs, tensors,
-                                               kStripRows, std::make_shared<const Allocator>()));
+                                               kStripRows, std::make_shared<const Allocator>(),
+                                               CodeForm::kAny));
     }
 
     // Calls use(strip, first_row) for all strips of a projection.
     template <class Use>
     static void each_strip(const Linear& linear, Unpacker& unpacker, const Use& use) {
-        for (int64_t row = 0; row < linear.outputs; row += kStripRows) {
-            use(unpacker.strip(row, kStripRows), row);
+        const int64_t rows = std::max(kStripRows, unpacker.wide_rows());
+        for (int64_t row = 0; row < linear.outputs; row += rows) {
+            use(unpacker.strip(row, std::min(rows, linear.outputs - row)), row);
         }
     }
 
@@ -290,6 +293,9 @@ void run(const char* commit, const char* part) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // Scratch of one expert serves the next, as in a process that loads many.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     run(argc > 1 ? argv[1] : "unknown", argc > 2 ? argv[2] : "");
     return 0;
 }

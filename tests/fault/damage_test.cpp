@@ -131,7 +131,8 @@ std::set<size_t> cuts_of(size_t header_bytes, const std::set<size_t>& edges, siz
 }
 
 template <class Open>
-void expect_cuts_noticed(const Victim& file, const std::set<size_t>& cuts, Open&& open) {
+void expect_cuts_noticed(const char* name, const Victim& file, const std::set<size_t>& cuts,
+                         Open&& open) {
     for (const size_t cut : cuts) {
         mmoe_error error = {};
         file.cut(cut);
@@ -140,7 +141,7 @@ void expect_cuts_noticed(const Victim& file, const std::set<size_t>& cuts, Open&
         const bool noticed = status == MMOE_ERR_TRUNCATED || status == MMOE_ERR_BAD_DATA;
         if (!noticed) fail_msg("cut at %zu: %d: %s", cut, status, error.message);
     }
-    print_message("cuts: %zu, all noticed\n", cuts.size());
+    print_message("cuts of a %s: %zu, all noticed\n", name, cuts.size());
     mmoe_error error = {};
     if (open(&error) != MMOE_OK) fail_msg("mended: %s", error.message);
 }
@@ -150,7 +151,7 @@ void a_shard_may_be_cut_anywhere(void** /*state*/) {
     const Victim file(world.folder.file("model-1.safetensors"));
     const std::set<size_t> edges = tensor_edges(file.bytes());
     assert_true(edges.size() > 10);
-    expect_cuts_noticed(file, cuts_of(header_bytes_of(file.bytes()), edges, file.size()),
+    expect_cuts_noticed("shard", file, cuts_of(header_bytes_of(file.bytes()), edges, file.size()),
                         [&](mmoe_error* error) { return world.load(error); });
 }
 
@@ -161,7 +162,7 @@ void a_saved_bundle_may_be_cut_anywhere(void** /*state*/) {
     const size_t expert_bytes = (file.size() - kPayloadOffset) / test::kExperts;
     std::set<size_t> edges;
     for (size_t i = 0; i <= test::kExperts; ++i) edges.insert(kPayloadOffset + i * expert_bytes);
-    expect_cuts_noticed(file, cuts_of(kPayloadOffset, edges, file.size()),
+    expect_cuts_noticed("saved bundle", file, cuts_of(kPayloadOffset, edges, file.size()),
                         [&](mmoe_error* error) { return world.open_saved(error); });
 }
 

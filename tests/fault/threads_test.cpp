@@ -39,6 +39,7 @@ void release(void* /*user*/, void* memory, size_t /*size_bytes*/) {
 
 mmoe_context_options context_options(uint32_t thread_count) {
     auto options = sized<mmoe_context_options>();
+    options.device_kind = MMOE_DEVICE_CPU;
     options.thread_count = thread_count;
     options.host_allocator = {nullptr, allocate, release};
     return options;
@@ -108,7 +109,7 @@ void many_threads_share_a_bundle(void** /*state*/) {
     for (std::thread& thread : threads) thread.join();
     assert_int_equal(wrong.load(), 0);
     assert_int_equal(live_blocks.load(), before);
-    print_message("%d threads, %d times each\n", kThreads, repeats);
+    print_message("%d threads made, ran and destroyed %d times each\n", kThreads, repeats);
 }
 
 // One executor serves one thread; the others are told.

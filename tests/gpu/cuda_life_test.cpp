@@ -268,7 +268,9 @@ template <class Function>
 Function* driver_function(const char* name) {
     void* entry = nullptr;
     cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
-    check(cudaGetDriverEntryPointByVersion(name, &entry, 12000, cudaEnableDefault, &found), name);
+    constexpr unsigned kVersion = 11000;  // cuCtxCreate with three parameters
+    check(cudaGetDriverEntryPointByVersion(name, &entry, kVersion, cudaEnableDefault, &found),
+          name);
     assert_non_null(entry);
     return reinterpret_cast<Function*>(entry);
 }

@@ -18,6 +18,7 @@ std::shared_ptr<const Context> make_context() {
     context->kind = DeviceKind::kCuda;
     context->allocator = std::make_shared<const Allocator>();
     context->cuda = describe_cuda(0).value();
+    context->place = cuda_place(0).value();
     context->parallel = Parallel::create(2, nullptr, nullptr).value();
     context->budget = std::make_shared<Budget>(0);
     context->tier = cpu::usable_tier();
@@ -112,7 +113,7 @@ void a_distrusted_row_never_serves(void** /*state*/) {
     assert_non_null(best);
     problem.device.distrusted_rows = uint64_t{1} << (best - cuda::rows().data());
     assert_ptr_not_equal(cuda::choose(problem), best);
-    assert_string_equal(cuda::refuse(*best, problem), "it failed its self-test");
+    assert_string_equal(cuda::passed_over(*best, problem), "it failed its self-test");
     problem.device.distrusted_rows = ~uint64_t{0};
     assert_null(cuda::choose(problem));
 }

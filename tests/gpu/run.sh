@@ -7,7 +7,8 @@
 # BUILD is a build folder, or a flat one with its programs and the library. FIXTURES has more
 # checkpoints than tests/data. Parity of every row, features, fixtures, graphs, determinism, streams,
 # a thousand load/run/unload cycles and a foreign context are inside the tests; compute-sanitizer
-# looks at edge shapes; a forced JIT runs the kernels from PTX where the build has some. Prints one
+# looks at edge shapes; a forced JIT runs the kernels from the build's PTX (MMOE_GPU_SKIP_PTX: it has
+# none). Prints one
 # line a step, writes the same to CSV, and fails if a step did.
 set -uo pipefail
 
@@ -61,12 +62,16 @@ verify_all() {
 
 echo "step,result,seconds" >"$csv"
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-for test in cuda_parity cuda_layer cuda_bundle cuda_repack cuda_self_test; do
+for test in cuda_parity cuda_layer cuda_bundle cuda_repack cuda_marlin cuda_self_test; do
     step "$test" "$(program "$test")"
 done
+table="$(find "$build" "$(dirname -- "${BASH_SOURCE[0]}")" -name resources.csv | head -n 1)"
+step "cuda_resources" "$(program cuda_resources)" "$table"
 step "cuda_life" "$(program cuda_life)" "$library"
 step "fixtures" verify_all
-step "parity from PTX" env CUDA_FORCE_PTX_JIT=1 CUDA_CACHE_DISABLE=1 "$(program cuda_parity)"
+[ -n "${MMOE_GPU_SKIP_PTX:-}" ] ||
+    step "parity from PTX" env MMOE_GPU_ROW=sm80 CUDA_FORCE_PTX_JIT=1 CUDA_CACHE_DISABLE=1 \
+        "$(program cuda_parity)"
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do
         step "$tool, edge shapes" env MMOE_GPU_FILTER="$edges" MMOE_GPU_REPLAYS=2 \

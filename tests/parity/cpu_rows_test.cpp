@@ -76,6 +76,8 @@ float fixed_limit(ActivationFormat format) {
     switch (format) {
         case ActivationFormat::kInt16:
             return 32767;
+        case ActivationFormat::kInt16Planes:
+            return 127 * 256 + 127;
         case ActivationFormat::kInt8:
             return 127;
         default:

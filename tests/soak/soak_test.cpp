@@ -64,6 +64,7 @@ struct World {
         path = folder.path();
         saved = folder.file("saved.mmoe");
         auto options = sized<mmoe_context_options>();
+        options.device_kind = MMOE_DEVICE_CPU;
         options.thread_count = 2;
         context = make_context(options);
         checkpoint = open_checkpoint(context.get(), path);
@@ -128,6 +129,7 @@ void start_and_cancel_a_load(World& w) {
 
 void a_whole_life(World& w) {
     auto options = sized<mmoe_context_options>();
+    options.device_kind = MMOE_DEVICE_CPU;
     options.thread_count = 3;
     const auto context = make_context(options);
     const auto checkpoint = open_checkpoint(context.get(), w.path);

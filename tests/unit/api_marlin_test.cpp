@@ -357,8 +357,11 @@ void drawn_matrices_follow_the_formulas(void**) {
     const uint64_t seed = test_seed();
     print_message("MMOE_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
     Random random(seed);
+    mmoe_context_options cpu = {};
+    cpu.struct_size = sizeof cpu;
+    cpu.device_kind = MMOE_DEVICE_CPU;
     mmoe_context* context = nullptr;
-    assert_int_equal(mmoe_context_create(nullptr, &context, nullptr), MMOE_OK);
+    assert_int_equal(mmoe_context_create(&cpu, &context, nullptr), MMOE_OK);
     int matrices = 0;
     for (int64_t weights = 0; weights < kWeightsPerRun; ++matrices) {
         const Draw d = draw(random);

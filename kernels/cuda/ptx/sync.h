@@ -13,6 +13,12 @@ __device__ __forceinline__ void bar_sync() {
     asm volatile("bar.sync %0, %1;" ::"n"(kBarrier), "n"(kThreads) : "memory");
 }
 
+__device__ __forceinline__ int32_t ld_relaxed_gpu(const int32_t* global) {
+    int32_t value;
+    asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(global) : "memory");
+    return value;
+}
+
 __device__ __forceinline__ int32_t ld_acquire_gpu(const int32_t* global) {
     int32_t value;
     asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(global) : "memory");
@@ -37,7 +43,8 @@ __device__ __forceinline__ void red_shared_max(uint32_t address, int32_t value) 
     asm volatile("red.shared.max.s32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 }
 
-// ---- mbarrier (sm_80): phases end when `count` arrivals have come -------------------------------
+// ---- mbarrier (sm_80, try_wait sm_90): phases end when `count` arrivals have come
+// -------------------------------
 
 __device__ __forceinline__ void mbarrier_init(uint32_t barrier, uint32_t count) {
     asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
@@ -49,19 +56,13 @@ __device__ __forceinline__ void mbarrier_arrive(uint32_t barrier) {
 }
 
 // Returns when the phase of this parity has ended; before the first arrival, phase 1 has.
-// Hopper's instruction sleeps for a while by itself.
+// The instruction sleeps for a while by itself.
 __device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity) {
     uint32_t ended = 0;
     while (ended == 0) {
-#if __CUDA_ARCH__ >= 900
         asm volatile(
             "{\n .reg .pred p;\n mbarrier.try_wait.parity.shared.b64 p, [%1], %2;\n"
             " selp.u32 %0, 1, 0, p;\n}"
-#else
-        asm volatile(
-            "{\n .reg .pred p;\n mbarrier.test_wait.parity.shared.b64 p, [%1], %2;\n"
-            " selp.u32 %0, 1, 0, p;\n}"
-#endif
             : "=r"(ended)
             : "r"(barrier), "r"(parity)
             : "memory");

@@ -81,6 +81,9 @@ c_constants! {
     MMOE_CPU_TIER_AVX512_BF16 = 4;
     MMOE_CPU_TIER_AVX_VNNI = 5;
     MMOE_CPU_TIER_AMX_BF16 = 6;
+    MMOE_CPU_TIER_NEON = 7;
+    MMOE_CPU_TIER_NEON_DOT = 8;
+    MMOE_CPU_TIER_NEON_BF16 = 9;
     MMOE_ACTIVATION_SILU = 0;
     MMOE_ACTIVATION_GELU = 1;
     MMOE_ACTIVATION_GELU_TANH = 2;
@@ -410,5 +413,6 @@ c_functions! {
     fn mmoe_route(context: *const mmoe_context, args: *const mmoe_route_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_describe(config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, role: mmoe_role, description: *mut mmoe_marlin_description, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_pack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_enqueue_pack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_unpack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
 }

@@ -85,8 +85,14 @@ c_enum! {
         Avx512Bf16 = MMOE_CPU_TIER_AVX512_BF16,
         /// AVX2 with AVX-VNNI.
         AvxVnni = MMOE_CPU_TIER_AVX_VNNI,
-        /// AVX512-BF16 with AMX-BF16.
+        /// AVX512-BF16 with AMX (TILE, BF16, INT8).
         AmxBf16 = MMOE_CPU_TIER_AMX_BF16,
+        /// NEON, as every 64-bit ARM processor has it.
+        Neon = MMOE_CPU_TIER_NEON,
+        /// NEON with dot products of bytes.
+        NeonDot = MMOE_CPU_TIER_NEON_DOT,
+        /// NEON with dot products of bytes and bf16.
+        NeonBf16 = MMOE_CPU_TIER_NEON_BF16,
     }
 }
 
