@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values that no layer can have are refused when a checkpoint is loaded, by the tensor's name;
 // scales below zero are loaded and logged.
+#include <array>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -84,6 +85,13 @@ const std::string kGptqSymmetric =
 constexpr uint16_t kBf16Infinity = 0x7F80, kBf16NaN = 0x7FC0, kBf16MinusOne = 0xBF80;
 constexpr uint16_t kF16Infinity = 0xFC00;
 
+// Inputs 32 to 63 as their group index names them; of a tensor, part 1.
+constexpr std::array<int32_t, kGroup> kSecondGroup = [] {
+    std::array<int32_t, kGroup> groups{};
+    groups.fill(1);
+    return groups;
+}();
+
 struct ValueCase {
     const char* name;
     SmallTensors (*model)();
@@ -164,6 +172,15 @@ const ValueCase kValueCases[] = {
      Code::kUnsupported,
      "layer 0 expert 0 gate_proj: group index: expected 32 inputs in every group, got 64 in group "
      "0"},
+    {"order that the config does not name",
+     in_order,
+     kAsymmetric4,
+     {{"0.gate_proj.weight_g_idx", 1, bytes_of(kSecondGroup)},
+      {"0.gate_proj.weight_g_idx", 0, bytes_of(1)},
+      {"0.gate_proj.weight_g_idx", 63, bytes_of(0)}},
+     Code::kBadData,
+     "layer 0 expert 0 gate_proj: group index: expected input / 32 because the config names no "
+     "activation order, got another order"},
     {"scales of another shape than the groups",
      wide_scales,
      kAsymmetric4,
@@ -186,6 +203,22 @@ void values_that_cannot_be_are_named(void**) {
                      loaded.status().message());
         }
     }
+}
+
+// Quantisers leave an index in files without activation order, too.
+void index_that_moves_nothing_is_accepted(void**) {
+    const ScratchFolder folder("bundle_plain_index");
+    std::vector<Patch> patches;
+    for (const char* expert : {"0", "1", "2"}) {
+        for (const char* part : {".gate_proj", ".up_proj"}) {
+            patches.push_back(
+                {expert + std::string(part) + ".weight_g_idx", 1, bytes_of(kSecondGroup)});
+        }
+    }
+    const auto checkpoint = open_patched(folder, in_order(), kAsymmetric4, patches);
+    const auto loaded =
+        Bundle::load(make_logging_context(), *checkpoint, checkpoint->layers()[0], {}, 0, {});
+    if (!loaded.ok()) fail_msg("%s", loaded.status().message());
 }
 
 // The formula holds for them; who needs positive scales is told where they are.
@@ -215,6 +248,7 @@ void negative_scales_are_loaded_and_logged(void**) {
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(values_that_cannot_be_are_named),
+        cmocka_unit_test(index_that_moves_nothing_is_accepted),
         cmocka_unit_test(negative_scales_are_loaded_and_logged),
     };
     return cmocka_run_group_tests_name("unit_bundle_values", tests, nullptr, nullptr);

@@ -84,11 +84,11 @@ const ProblemCase kProblems[] = {
      "weight_zero_point: expected no such tensor, for a symmetric scheme has none"},
     {"no group index", ordered4(), unchanged, Code::kMissingTensor,
      "gate group index: expected a tensor, got none"},
-    {"group index without order", kAsymmetric4,
+    {"group index of one expert", kAsymmetric4,
      [](SmallTensors& m) {
-         m[kFirst + "gate_proj.weight_g_idx"] = {"I32", {kHidden}};
+         m[kLast + "gate_proj.weight_g_idx"] = {"I32", {kHidden}};
      },
-     Code::kBadData, "weight_g_idx: expected no such tensor, for the scheme's actorder"},
+     Code::kBadData, "weight_g_idx: expected no such tensor, for the first expert has none"},
     {"bias of one expert", kAsymmetric4,
      [](SmallTensors& m) {
          m[kLast + "down_proj.bias"] = {"BF16", {kHidden}};
