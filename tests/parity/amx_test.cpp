@@ -117,7 +117,10 @@ void check(const Kernel& kernel, int64_t group_size, bool asymmetric) {
 }
 
 void tiles_agree_with_vectors(void**) {
-    if (!usable(Tier::kAvx512Bf16)) skip();
+    if (!usable(Tier::kAvx512Bf16)) {
+        print_message("no AVX512-BF16 here, which the emulated tiles are made of\n");
+        skip();
+    }
     for (const Kernel& kernel : kKernels) {
         for (const int64_t group_size : kGroupSizes) {
             for (const bool asymmetric : {false, true}) check(kernel, group_size, asymmetric);
