@@ -17,21 +17,18 @@ namespace mmoe::cuda {
 
 // Codes minus zero points are exact integers: a group's fp32 sum is multiplied by its fp32 scale
 // and added to the total. Any type of scales.
-template <class Number_, int kBits_, int kTokens_, int kTeams_ = 1>
+template <class Number_, int kBits_, int kTokens_>
 struct ExactTile {
     using Number = Number_;
     static constexpr int kBits = kBits_;
     static constexpr int kTokens = kTokens_;
-    static constexpr int kTeams = kTeams_;
+    static constexpr int kTeams = kTokens <= 8 ? 2 : 1;
     static constexpr bool kScaled = false;
     static constexpr int kPairs = 1;   // of n64 tiles
     static constexpr int kSlices = 1;  // of a warp, of each tile of its pair
-    static constexpr int kStages = kTeams == 2     ? (kBits == 4 ? 6 : 4)
-                                   : kTokens <= 8  ? 8
-                                   : kTokens <= 32 ? 5
-                                                   : 4;
+    static constexpr int kStages = kTokens <= 8 ? (kBits == 4 ? 6 : 4) : kTokens <= 32 ? 5 : 4;
     // Narrow tiles stream weights and want many warps; wide ones need their registers.
-    static constexpr int kBlocks = (kTokens <= 16 ? 4 : kTokens == 32 ? 3 : 2) / kTeams;
+    static constexpr int kBlocks = kTokens == 16 ? 4 : kTokens == 32 ? 3 : 2;
 };
 
 // Weights are rounded to 16 bits after scaling, so that one sum is enough and a warp has registers

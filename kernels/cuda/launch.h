@@ -126,7 +126,6 @@ struct Row {
     const char* (*refuse)(const Problem& problem);
     int32_t least_mean_tokens, most_mean_tokens;  // of an expert: where it is worth while
     bool fills_device = false;  // passed over where it has fewer blocks than the device processors
-    int32_t most_blocks = INT32_MAX;            // a processor; passed over where it has more
     int32_t first_capability, last_capability;  // devices that this build has its code for
     int32_t tile_tokens;                        // slots of one tile
     int32_t block_tiles;                        // n64 tiles of one block; gate and up together

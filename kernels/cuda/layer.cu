@@ -297,9 +297,6 @@ const char* passed_over(const Row& row, const Problem& problem) noexcept {
     if (row.fills_device && problem.weight_tiles < row.block_tiles * processors) {
         return "its blocks are too few for the device";
     }
-    if (problem.weight_tiles > row.block_tiles * processors * row.most_blocks) {
-        return "it is meant for few blocks";
-    }
     return nullptr;
 }
 

@@ -15,11 +15,8 @@ constexpr int32_t most_mean_tokens(int tile_tokens) noexcept {
     return tile_tokens >= 64 ? INT32_MAX : tile_tokens * 5 / 8;
 }
 
-// From here on a scaled tile is faster than an exact one of 32 tokens.
-constexpr int32_t kScaledMeanTokens = 16;
-
-// Up to so many blocks a processor, two teams a block are faster than two blocks.
-constexpr int32_t kTeamBlocks = 2;
+// From here on a scaled tile is faster than an exact one of 16 tokens, on an H100.
+constexpr int32_t kScaledMeanTokens = 11;
 
 template <class Tile>
 const char* refuse_general(const Problem& problem) {
@@ -44,7 +41,6 @@ constexpr Row general_row(const char* name) noexcept {
             .refuse = &refuse_general<Tile>,
             .least_mean_tokens = Tile::kScaled ? kScaledMeanTokens : 0,
             .most_mean_tokens = most_mean_tokens(Tile::kTokens),
-            .most_blocks = Tile::kTeams == 2 ? kTeamBlocks : INT32_MAX,
             .first_capability = 80,
             .last_capability = INT32_MAX,
             .tile_tokens = Tile::kTokens,

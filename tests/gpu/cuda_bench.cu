@@ -51,6 +51,30 @@ constexpr Shape kShapes[] = {
     {"deepseek-v3", 256, 8, 7168, 2048},
 };
 
+// What the card's memory does just now: a copy of 1 GiB, bytes read and written.
+void probe_bandwidth() {
+    constexpr size_t kBytes = size_t{1} << 30;
+    constexpr int kCopies = 10;
+    void* blocks[2];
+    cudaEvent_t begin;
+    cudaEvent_t end;
+    float milliseconds = 0;
+    for (void*& block : blocks) check(cudaMalloc(&block, kBytes), "cudaMalloc");
+    check(cudaEventCreate(&begin), "event");
+    check(cudaEventCreate(&end), "event");
+    for (int copy = -1; copy < kCopies; ++copy) {
+        if (copy == 0) check(cudaEventRecord(begin), "event");
+        check(cudaMemcpyAsync(blocks[0], blocks[1], kBytes, cudaMemcpyDeviceToDevice), "copy");
+    }
+    check(cudaEventRecord(end), "event");
+    check(cudaEventSynchronize(end), "copy");
+    check(cudaEventElapsedTime(&milliseconds, begin, end), "event");
+    std::fprintf(stderr, "copies at %.0f GB/s\n", 2.0 * kBytes * kCopies / milliseconds / 1e6);
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+    for (void* block : blocks) cudaFree(block);
+}
+
 // ---- Data ------------------------------------------------------------------------------------
 
 __device__ __forceinline__ uint32_t hash(uint64_t value) {
@@ -427,6 +451,7 @@ int main(int argc, char** argv) {
         }
     }
     check(cuda::prepare(device.distrusted_rows), "prepare");
+    probe_bandwidth();
     std::printf(
         "date,commit,card,clocks,shape,bits,symmetric,group_size,dtype,tokens,us_median,"
         "us_p10,us_p90,rel_err,row\n");

@@ -100,9 +100,9 @@ const cuda::Row& row_named(const char* name) {
 // A kernel that takes bf16 for f16 is as wrong as a broken one.
 void a_row_that_computes_wrong_numbers_fails(void** /*state*/) {
     const CudaSelfTest test = make_test(kCases[0], make_context());
-    cuda::Row row = row_named("moe_gemm.bf16.int4.n128m8k64.sm80");
+    cuda::Row row = row_named("moe_gemm.bf16.int4.n128m8k128.sm80");
     assert_true(test.passes(row).value());
-    row.kernel = row_named("moe_gemm.f16.int4.n128m8k64.sm80").kernel;
+    row.kernel = row_named("moe_gemm.f16.int4.n128m8k128.sm80").kernel;
     assert_false(test.passes(row).value());
 }
 
