@@ -19,7 +19,8 @@ log="$(mktemp)"
 failed=0
 trap 'rm -f "$log"' EXIT
 
-library="$(find "$build" -name 'libmarlin_moe.so.0' | head -n 1)"
+library="$build/lib/libmarlin_moe.so.0"
+[ -e "$library" ] || library="$build/libmarlin_moe.so.0"
 export LD_LIBRARY_PATH="$(dirname -- "$library"):$build:${LD_LIBRARY_PATH:-}"
 export MMOE_FIXTURES="$fixtures"
 # Broken tiles, padding, empty and crowded experts, both widths and types, activation order.
@@ -80,10 +81,10 @@ tell_racecheck_limits() {
     done
 }
 
-# The example that captures a graph, and the library on a checkpoint of several experts.
+# The example that captures a graph, on the first checkpoint.
 capture_example() {
     local checkpoint
-    checkpoint="$(find "$fixtures" -name config.json | head -n 1)"
+    checkpoint="$(find "$fixtures" -name moe_io.safetensors | sort | head -n 1)"
     "$(program example_cuda_graph)" "$(dirname -- "$checkpoint")"
 }
 
