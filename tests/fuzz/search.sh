@@ -30,7 +30,7 @@ esac
 
 # Statistics of rare features (entropic) take longer than a small input.
 result="nothing found"
-ASAN_OPTIONS=allocator_may_return_null=1:malloc_context_size=3 \
+ASAN_OPTIONS=allocator_may_return_null=1:malloc_context_size=3:quarantine_size_mb=32 \
     "$build/tests/fuzz/fuzz_$target" \
     -dict="$folder/checkpoint.dict" -max_len="$max_bytes" -entropic=0 -timeout=1 -rss_limit_mb=512 \
     -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$build/$target." \
