@@ -24,8 +24,9 @@ library="$build/lib/libmarlin_moe.so.0"
 export LD_LIBRARY_PATH="$(dirname -- "$library"):$build:${LD_LIBRARY_PATH:-}"
 export MMOE_FIXTURES="$fixtures"
 # Broken tiles, padding, empty and crowded experts, both widths and types, activation order.
-edges="one token; tokens end mid-tile; some skipped; all skipped; group 16; group 48; H padded; \
-H odd; many experts; int8 bf16; int8 f16; f16 one token; relu2, not gated; activation order; \
+edges="one token; one token, group 128; one token, channelwise, slots in halves; \
+tokens end mid-tile; some skipped; all skipped; group 16; group 48; H padded; H odd; \
+many experts; int8 bf16; int8 f16; f16 one token; relu2, not gated; activation order; \
 misaligned hidden states; column blocks"
 # racecheck is slow, and what it looks at does not depend on more.
 race_edges="tokens end mid-tile; group 48; int8 f16; wide, group 192, part of a block"
