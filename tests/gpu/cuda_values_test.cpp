@@ -10,7 +10,8 @@ namespace {
 using mmoe::fault::ValueMode;
 
 // cuda_layer_test.cpp's bound for whole layers; a token alone may have twice as much.
-constexpr ValueMode kModes[] = {{MMOE_PRECISION_DEFAULT, MMOE_DTYPE_BF16, 1e-2}};
+constexpr ValueMode kModes[] = {{MMOE_PRECISION_DEFAULT, MMOE_DTYPE_BF16, 1e-2},
+                                {MMOE_PRECISION_DEFAULT, MMOE_DTYPE_F32, 1e-2}};
 
 void every_value_has_its_outcome(void** /*state*/) {
     mmoe::test::CudaTestDevice device;
