@@ -106,6 +106,9 @@ done
 table="$(find "$build" "$(dirname -- "${BASH_SOURCE[0]}")" -name resources.csv | head -n 1)"
 step "cuda_resources" "$(program cuda_resources)" "$table"
 step "cuda_life" "$(program cuda_life)" "$library"
+step "values" "$(program cuda_values)"
+step "out of device memory" "$(program cuda_no_memory)"
+step "soak, 100,000 runs" "$(program cuda_soak)"
 step "fixtures" verify_all
 [ -z "$(program example_cuda_graph)" ] || step "example of a graph" capture_example
 [ -n "${MMOE_GPU_SKIP_PTX:-}" ] || step "parity from PTX" from_ptx
