@@ -70,8 +70,7 @@ Status Bundle::export_marlin(int64_t first_expert, const MarlinExperts& experts)
             }
             TRY(const std::unique_ptr<SlotReader> reader,
                 open_slot({spec_, shard_, layout, slot}, bytes, context_->allocator));
-            return pack_marlin_expert(*reader, spec_, shard_,
-                                      experts.expert(i, spec_.layer.hidden_size));
+            return pack_marlin_expert(*reader, spec_, shard_, experts.expert(i));
         });
 }
 
@@ -81,14 +80,13 @@ Result<std::shared_ptr<Bundle>> Bundle::import_marlin(std::shared_ptr<const Cont
     TRY(const std::shared_ptr<Bundle> bundle, create(std::move(context), spec));
     const Context& where = *bundle->context_;
     const Shard& shard = bundle->shard_;
-    TRY(for_each_expert(*where.parallel, bundle->cpu_ != nullptr, shard.slot_count,
-                        shard.first_expert, [&](int64_t slot) -> Status {
-                            TRY(const std::unique_ptr<SlotReader> reader,
-                                open_marlin_expert(bundle->spec_, shard,
-                                                   experts.expert(slot, spec.layer.hidden_size),
-                                                   where.allocator));
-                            return put_slot(*reader, bundle->spec_, shard, slot, *bundle->store_);
-                        }));
+    TRY(for_each_expert(
+        *where.parallel, bundle->cpu_ != nullptr, shard.slot_count, shard.first_expert,
+        [&](int64_t slot) -> Status {
+            TRY(const std::unique_ptr<SlotReader> reader,
+                open_marlin_expert(bundle->spec_, shard, experts.expert(slot), where.allocator));
+            return put_slot(*reader, bundle->spec_, shard, slot, *bundle->store_, where.allocator);
+        }));
     bundle->store_->end_filling();
     bundle->sealed_.store(true, std::memory_order_release);
     return bundle;

@@ -102,8 +102,10 @@ class MarlinExpertReader final : public SlotReader {
                           first_output_of(expert_, spec_.layer, projection) + place);
     }
     [[nodiscard]] std::span<const int32_t> order() const noexcept override {
-        if (expert_.input_order == nullptr) return {};
-        return {expert_.input_order, static_cast<size_t>(spec_.layer.hidden_size)};
+        return expert_.w13_order;
+    }
+    [[nodiscard]] std::span<const int32_t> channels() const noexcept override {
+        return expert_.w2_order;
     }
 
   private:
@@ -139,7 +141,7 @@ void pack_bias(const SlotReader& reader, Projection projection, int64_t outputs,
 
 }  // namespace
 
-MarlinExperts MarlinExperts::expert(int64_t index, int64_t hidden_size) const noexcept {
+MarlinExperts MarlinExperts::expert(int64_t index) const noexcept {
     MarlinExperts one = *this;
     one.count = 1;
     for (MarlinOperand* operand : {&one.w13, &one.w2}) {
@@ -151,7 +153,10 @@ MarlinExperts MarlinExperts::expert(int64_t index, int64_t hidden_size) const no
         }
         if (operand->bias != nullptr) operand->bias += index * bias_bytes(*operand);
     }
-    if (one.input_order != nullptr) one.input_order += index * hidden_size;
+    for (std::span<int32_t>* order : {&one.w13_order, &one.w2_order}) {
+        const size_t inputs = order->size() / static_cast<size_t>(count);
+        *order = order->subspan(static_cast<size_t>(index) * inputs, inputs);
+    }
     return one;
 }
 
@@ -187,9 +192,8 @@ Result<std::unique_ptr<SlotReader>> open_marlin_expert(
     TRY(check_operand("w13", expert.w13));
     TRY(check_operand("w2", expert.w2));
     auto reader = std::make_unique<MarlinExpertReader>(spec, shard, expert, allocator);
-    if (expert.input_order != nullptr) {
-        TRY(check_permutation(reader->order()).within("input_order"));
-    }
+    TRY(check_permutation(expert.w13_order).within("w13_order"));
+    TRY(check_permutation(expert.w2_order).within("w2_order"));
     return std::unique_ptr<SlotReader>(std::move(reader));
 }
 
@@ -210,9 +214,8 @@ Status pack_marlin_expert(const SlotReader& reader, const BundleSpec& spec, cons
         }
         if (to.bias != nullptr) pack_bias(reader, projection, outputs, first_output, to);
     }
-    if (expert.input_order != nullptr) {
-        std::copy(reader.order().begin(), reader.order().end(), expert.input_order);
-    }
+    if (!expert.w13_order.empty()) std::ranges::copy(reader.order(), expert.w13_order.begin());
+    std::iota(expert.w2_order.begin(), expert.w2_order.end(), 0);
     return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/memory.h"
 #include "base/status.h"
@@ -32,10 +33,12 @@ struct MarlinExperts {
     MarlinOperand w13;  // gate outputs, from padded_intermediate on up outputs; or up alone
     MarlinOperand w2;
     int64_t padded_intermediate = 0;
-    int32_t* input_order = nullptr;  // [E, H]; null: no activation order
+    // Where inputs were sorted by their groups: the place in the model of each. Empty: nowhere.
+    std::span<int32_t> w13_order;  // [E, H]
+    std::span<int32_t> w2_order;   // [E, I of the rank]
 
     // Expert `index` alone.
-    [[nodiscard]] MarlinExperts expert(int64_t index, int64_t hidden_size) const noexcept;
+    [[nodiscard]] MarlinExperts expert(int64_t index) const noexcept;
 };
 
 // Both matrices of a rank with padding of the caller's, 0: the least. Refuses what tiles, groups or
@@ -50,7 +53,7 @@ Result<std::unique_ptr<SlotReader>> open_marlin_expert(
     const BundleSpec& spec, const Shard& shard, const MarlinExperts& expert,
     const std::shared_ptr<const Allocator>& allocator);
 
-// Writes all of `expert`, padding as zeros.
+// Writes all of `expert`, padding as zeros. Outputs of w13 follow w2, whose order is plain.
 Status pack_marlin_expert(const SlotReader& reader, const BundleSpec& spec, const Shard& shard,
                           const MarlinExperts& expert);
 

@@ -159,7 +159,7 @@ Result<std::unique_ptr<SlotReader>> open_slot(const SavedSlot& saved,
 Status convert_saved_slot(const SavedSlot& saved, std::span<const uint8_t> bytes, Store& store,
                           const std::shared_ptr<const Allocator>& allocator) {
     TRY(const std::unique_ptr<SlotReader> reader, open_slot(saved, bytes, allocator));
-    return put_slot(*reader, saved.spec, saved.shard, saved.slot, store);
+    return put_slot(*reader, saved.spec, saved.shard, saved.slot, store, allocator);
 }
 
 }  // namespace mmoe

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "base/memory.h"
 #include "base/status.h"
 #include "bundle/spec.h"
 #include "bundle/store.h"
@@ -25,6 +26,9 @@ class SlotReader {
     // [H]: the hidden element that comes to each input of gate and up; empty without activation
     // order.
     [[nodiscard]] virtual std::span<const int32_t> order() const noexcept = 0;
+    // The rank's intermediate channel that comes to each input of down, where gate and up do not
+    // follow it yet; empty where they do.
+    [[nodiscard]] virtual std::span<const int32_t> channels() const noexcept { return {}; }
 };
 
 // Outputs of a projection that a rank holds.
@@ -33,6 +37,6 @@ class SlotReader {
 
 // Repacks the expert into a slot of a store.
 Status put_slot(const SlotReader& reader, const BundleSpec& spec, const Shard& shard, int64_t slot,
-                Store& store);
+                Store& store, const std::shared_ptr<const Allocator>& allocator);
 
 }  // namespace mmoe
