@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <utility>
 
 #include "cuda/decode_launch.h"
 #include "cuda/elementwise.h"
@@ -268,24 +267,6 @@ int compute_slots(const Steps& steps) noexcept {
     return status;
 }
 
-// The build has no code for this device, as where PTX alone may be used and a row has none.
-bool is_missing(int status) noexcept {
-    return status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction;
-}
-
-int current_capability(int32_t& capability) noexcept {
-    int device = 0;
-    int major = 0;
-    int minor = 0;
-    int status = cudaGetDevice(&device);
-    for (const auto& [attribute, value] : {std::pair{cudaDevAttrComputeCapabilityMajor, &major},
-                                           std::pair{cudaDevAttrComputeCapabilityMinor, &minor}}) {
-        if (status == cudaSuccess) status = cudaDeviceGetAttribute(value, attribute, device);
-    }
-    capability = 10 * major + minor;
-    return status;
-}
-
 const char* refuse_matrix(const Matrix& matrix) noexcept {
     if (matrix.bits != 4 && matrix.bits != 8) return "weights must have 4 or 8 bits";
     if (matrix.inputs <= 0 || matrix.inputs % 16 != 0) return "inputs must be a multiple of 16";
@@ -306,7 +287,9 @@ std::span<const Row> rows() noexcept {
 
 const char* passed_over(const Row& row, const Problem& problem) noexcept {
     const auto index = static_cast<size_t>(&row - rows().data());
-    if ((problem.device.distrusted_rows >> index & 1) != 0) return "it failed its self-test";
+    if ((problem.device.distrusted_rows >> index & 1) != 0) {
+        return "it has no code for this device or failed its self-test";
+    }
     if (const char* reason = row.refuse(problem)) return reason;
     if (problem.mean_tokens < row.least_mean_tokens) return "an expert has too few tokens";
     if (problem.mean_tokens > row.most_mean_tokens) return "its tile is too narrow";
@@ -368,50 +351,13 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
                             .mean_tokens = INT32_MAX,
                             .ordered_inputs = layer.ordered_inputs,
                             .counted_tokens = true,
-                            .slots = INT32_MAX};
+                            .slots = INT32_MAX,
+                            .scale_type = layer.w13.scale_type};
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
 size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k) noexcept {
     return divide(layer, max_tokens, max_top_k).total;
-}
-
-int prepare() noexcept {
-    int device = 0;
-    int most_bytes = 0;
-    int32_t capability = 0;
-    int status = cudaGetDevice(&device);
-    if (status == cudaSuccess) status = current_capability(capability);
-    if (status != cudaSuccess) return status;
-    status = cudaDeviceGetAttribute(&most_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-    if (status != cudaSuccess) return status;
-    for (const Row& row : rows()) {
-        if (capability < row.first_capability || capability > row.last_capability) continue;
-        for (const void* kernel : {reinterpret_cast<const void*>(row.gated_kernel),
-                                   reinterpret_cast<const void*>(row.kernel),
-                                   reinterpret_cast<const void*>(row.layer_kernel)}) {
-            if (kernel == nullptr) continue;
-            cudaFuncAttributes attributes = {};
-            status = cudaFuncGetAttributes(&attributes, kernel);
-            if (is_missing(status)) {  // the self-test finds that the row does not serve
-                (void)cudaGetLastError();
-                continue;
-            }
-            if (status != cudaSuccess) return status;
-            const size_t bytes = attributes.sharedSizeBytes + static_cast<size_t>(row.shared_bytes);
-            if (bytes > static_cast<size_t>(most_bytes)) continue;  // the row will refuse
-            status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                          row.shared_bytes);
-            if (status != cudaSuccess) return status;
-        }
-    }
-    for (const void* kernel : {route_kernel(), route_count_kernel(), route_scatter_kernel(),
-                               stage_kernel(), gather_kernel(), combine_kernel()}) {
-        cudaFuncAttributes attributes = {};  // asking loads the kernel
-        status = cudaFuncGetAttributes(&attributes, kernel);
-        if (status != cudaSuccess) return status;
-    }
-    return cudaSuccess;
 }
 
 int run_layer_with(const Row& row, const Device& device, const Layer& layer, const Run& run,
