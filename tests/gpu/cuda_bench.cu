@@ -7,7 +7,8 @@
 // Before timing, two tokens of each point are compared with a double computation on the device.
 //
 //     cuda_bench [most tokens] [bits] [symmetric 0|1] [part of a shape's name] [least tokens]
-//                [part of a row's name: time that row instead of the chosen one]
+//                [part of rows' names, or -: time these rows instead of the chosen one]
+//                [group size, 0: one scale a channel]
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -28,7 +29,6 @@ namespace {
 using namespace mmoe;
 using cuda::Element;
 
-constexpr int kGroup = 128;
 constexpr double kRotatedBytes = 400e6;
 
 void check(int status, const char* what) {
@@ -88,7 +88,8 @@ struct Options {
     bool symmetric = false;
     const char* shape = "";
     int least_tokens = 1;
-    const char* row = nullptr;
+    const char* row = "-";
+    int group = 128;
 };
 
 cuda::Matrix make_matrix(int experts, int inputs, int outputs, const Options& options,
@@ -97,7 +98,8 @@ cuda::Matrix make_matrix(int experts, int inputs, int outputs, const Options& op
     matrix.bits = options.bits;
     matrix.inputs = inputs;
     matrix.outputs = outputs;
-    matrix.group_size = kGroup;
+    matrix.group_size = options.group != 0 ? options.group : inputs;
+    if (options.group == 0) matrix.scale_order = layout::MarlinScaleOrder::kSingle;
     const int64_t words = int64_t{inputs} * outputs * matrix.bits / 32;
     matrix.tile_row_stride_bytes = 128 * matrix.bits;  // the order of a bundle: [N/64][K/16]
     matrix.tile_stride_bytes = matrix.tile_row_stride_bytes * (inputs / 16);
@@ -313,29 +315,20 @@ Point time_layers(Bench& bench, size_t sets, double estimate_us) {
     return {times[times.size() / 2], times[times.size() / 10], times[times.size() * 9 / 10]};
 }
 
-// The named row if it can serve, else the chosen one.
-const cuda::Row* pick_row(const Bench& bench) {
+// The rows to be timed: those named that can serve, or the chosen one.
+std::vector<const cuda::Row*> pick_rows(const Bench& bench) {
     const cuda::Problem problem = cuda::describe(bench.device, bench.layers[0], bench.run);
+    const std::string part = bench.options.row;
+    if (part == "-") return {cuda::choose(problem)};
+    std::vector<const cuda::Row*> picked;
     for (const cuda::Row& row : cuda::rows()) {
-        if (bench.options.row == nullptr || std::strstr(row.name, bench.options.row) == nullptr) {
-            continue;
-        }
-        if (row.refuse(problem) == nullptr) return &row;
+        if (std::strstr(row.name, part.c_str()) == nullptr) continue;
+        if (row.refuse(problem) == nullptr) picked.push_back(&row);
     }
-    return cuda::choose(problem);
+    return picked;
 }
 
-void time_tokens(Bench& bench, int tokens) {
-    const size_t sets = layer_sets(bench.shape, tokens, bench.options.bits);
-    for (size_t i = 0; i < sets; ++i) fill_routing(bench, tokens, bench.ids[i], tokens * 31 + i);
-    bench.run.tokens = tokens;
-    bench.row = pick_row(bench);
-    enqueue(bench, 0);
-    check(cudaStreamSynchronize(bench.stream), "first run");
-    const double error = std::max(token_error(bench.layers[0], bench.run, 0),
-                                  token_error(bench.layers[0], bench.run, tokens - 1));
-    const double estimate = active_bytes(bench.shape, tokens, bench.options.bits) / 3e6;
-    const Point point = time_layers(bench, sets, estimate);
+void print_point(const Bench& bench, int tokens, const Point& point, double error) {
     char date[16];
     const std::time_t now = std::time(nullptr);
     std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
@@ -343,11 +336,27 @@ void time_tokens(Bench& bench, int tokens) {
     const char* clocks = std::getenv("MMOE_CLOCKS");
     cudaDeviceProp properties = {};
     check(cudaGetDeviceProperties(&properties, 0), "properties");
+    const Options& options = bench.options;
     std::printf("%s,%s,%s,%s,%s,%d,%d,%d,bf16,%d,%.2f,%.2f,%.2f,%.2e,%s\n", date,
                 commit != nullptr ? commit : "", properties.name, clocks != nullptr ? clocks : "",
-                bench.shape.name, bench.options.bits, bench.options.symmetric ? 1 : 0, kGroup,
-                tokens, point.median, point.low, point.high, error, bench.row->name);
+                bench.shape.name, options.bits, options.symmetric ? 1 : 0, options.group, tokens,
+                point.median, point.low, point.high, error, bench.row->name);
     std::fflush(stdout);
+}
+
+void time_tokens(Bench& bench, int tokens) {
+    const size_t sets = layer_sets(bench.shape, tokens, bench.options.bits);
+    for (size_t i = 0; i < sets; ++i) fill_routing(bench, tokens, bench.ids[i], tokens * 31 + i);
+    bench.run.tokens = tokens;
+    const double estimate = active_bytes(bench.shape, tokens, bench.options.bits) / 3e6;
+    for (const cuda::Row* row : pick_rows(bench)) {
+        bench.row = row;
+        enqueue(bench, 0);
+        check(cudaStreamSynchronize(bench.stream), "first run");
+        const double error = std::max(token_error(bench.layers[0], bench.run, 0),
+                                      token_error(bench.layers[0], bench.run, tokens - 1));
+        print_point(bench, tokens, time_layers(bench, sets, estimate), error);
+    }
 }
 
 void time_shape(const Shape& shape, const Options& options, const cuda::Device& device) {
@@ -399,6 +408,7 @@ int main(int argc, char** argv) {
     if (argc > 4) options.shape = argv[4];
     if (argc > 5) options.least_tokens = std::atoi(argv[5]);
     if (argc > 6) options.row = argv[6];
+    if (argc > 7) options.group = std::atoi(argv[7]);
     int count = 0;
     if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) {
         std::printf("skipped: no CUDA device\n");
