@@ -9,12 +9,6 @@
 
 namespace mmoe::cuda {
 
-// Most mean tokens of an expert that a tile is meant for. Routing is uneven: a tile that is just
-// as wide as the mean would leave every second expert with a second, almost empty tile.
-constexpr int32_t most_mean_tokens(int tile_tokens) noexcept {
-    return tile_tokens >= 64 ? INT32_MAX : tile_tokens * 5 / 8;
-}
-
 template <class Number, int kBits, int kTokens>
 const char* refuse_general(const Problem& problem) {
     constexpr Element kType = std::is_same_v<Number, Bf16> ? Element::kBf16 : Element::kF16;
@@ -31,8 +25,6 @@ constexpr Row general_row(const char* name) noexcept {
     using RowTile = Tile<Number, kBits, kTokens>;
     return {.name = name,
             .refuse = &refuse_general<Number, kBits, kTokens>,
-            .least_mean_tokens = 0,
-            .most_mean_tokens = most_mean_tokens(kTokens),
             .first_capability = 80,
             .last_capability = INT32_MAX,
             .tile_tokens = kTokens,

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which row serves how many tokens: the borders between rows, one table an architecture. Rows are
+// found by their tiles, so that all types and bits of a tile share a border. A row outside its
+// borders still serves whoever asks for it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cuda/launch.h"
+
+namespace mmoe::cuda {
+
+// Mean tokens of an expert of the layer.
+struct Border {
+    const char* tile;  // part of the row's name
+    int32_t least, most;
+};
+
+// Any architecture, general rows. Routing is uneven: a tile that is just as wide as the mean would
+// leave every second expert with a second, almost empty tile.
+constexpr Border kGeneralBorders[] = {
+    {"m8k64.sm80", 0, 5},
+    {"m16k64.sm80", 0, 10},
+    {"m32k64.sm80", 0, 20},
+    {"m64k64.sm80", 0, INT32_MAX},
+};
+
+// Hopper, by measurement on an H100 (docs/benchmarks/README.md). From two tokens on, prefill rows
+// stream weights faster than the general ones, where no decode row can serve.
+constexpr Border kHopperBorders[] = {
+    {"moe_decode.", 0, 5},
+    {".n512m32k128.sm90a", 2, 20},
+    {".n512m64k128.sm90a", 2, 44},
+    {".n384m96k128.sm90a", 2, 80},
+    {".int4.n256m128k128.sm90a", 2, 100},
+    {".n256m160k128.sm90a", 2, INT32_MAX},
+    {".sm90a", 2, INT32_MAX},
+};
+
+inline Border border_of(const Row& row) noexcept {
+    for (const Border& border : kHopperBorders) {
+        if (std::strstr(row.name, border.tile) != nullptr) return border;
+    }
+    for (const Border& border : kGeneralBorders) {
+        if (std::strstr(row.name, border.tile) != nullptr) return border;
+    }
+    return {row.name, 0, INT32_MAX};
+}
+
+}  // namespace mmoe::cuda
