@@ -29,13 +29,9 @@ constexpr Border kGeneralBorders[] = {
 // Hopper, by measurement on an H100 (docs/benchmarks/README.md). From two tokens on, prefill rows
 // stream weights faster than the general ones, where no decode row can serve.
 constexpr Border kHopperBorders[] = {
-    {"moe_decode.", 0, 5},
-    {".n512m32k128.sm90a", 2, 20},
-    {".n512m64k128.sm90a", 2, 44},
-    {".n384m96k128.sm90a", 2, 80},
-    {".int4.n256m128k128.sm90a", 2, 100},
-    {".n256m160k128.sm90a", 2, INT32_MAX},
-    {".sm90a", 2, INT32_MAX},
+    {"int4.n128m8k128.sm90", 0, 3},       {"moe_decode.", 0, 8},
+    {".n512m32k128.sm90a", 2, 22},        {".n512m64k128.sm90a", 2, 44},
+    {".int4.n256m128k128.sm90a", 2, 108}, {".sm90a", 2, INT32_MAX},
 };
 
 inline Border border_of(const Row& row) noexcept {

@@ -10,10 +10,11 @@
 
 namespace mmoe::cuda {
 
+// Four multiplying warp groups hide each other's latencies where conversion is most of the work.
 using PrefillThin = PrefillShape<4, 2, 32, 32, false>;
 using PrefillNarrow = PrefillShape<2, 4, 64, 32, false>;
-using PrefillMiddle = PrefillShape<3, 2, 96, 64, false>;
 using PrefillWide = PrefillShape<2, 2, 128, 32, false>;
+// Experts that have a little more than 128 tokens need one such tile.
 using PrefillWidest = PrefillShape<2, 2, 160, 128, false>;
 using PrefillWideFine = PrefillShape<2, 2, 128, 32, true>;
 

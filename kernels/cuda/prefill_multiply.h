@@ -195,13 +195,14 @@ template <class Tile>
 __device__ __forceinline__ void release_before(const Ring<Tile>& ring) {
     const int stage = ring.stage == 0 ? Tile::kStages - 1 : ring.stage - 1;
     const uint32_t barrier = ring.shared + PrefillPlan<Tile>::kEmpty + 8 * stage;
+    __syncwarp();  // one lane answers for what all have read
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(barrier);
 }
 
 // The inputs of the work that begins at `ring`'s stage, which is full. Leaves the ring at the stage
 // after the last. Words are read three steps before they are multiplied. The code of a stage is
 // straight where it can be: the compiler then converts while it enqueues. So a last half stage is
-// multiplied whole: its second half meets x that is 0.
+// multiplied whole: what codes its second half holds does not matter, for x is 0 there.
 template <class Tile, int kN>
 __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageReader<Tile>& reader,
                                               const PrefillWork& work, Ring<Tile>& ring,

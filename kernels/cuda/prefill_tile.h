@@ -16,8 +16,10 @@ namespace mmoe::cuda {
 
 // kWarpGroups: how many multiply; one more loads.
 // kM64: wgmma instructions of 64 outputs that one warp group issues a step.
-// kTokens: most slots of a tile; a tile multiplies its own count, rounded up to kTokenStep.
-// kFineGroups: groups are multiples of 32 inputs, else of 64.
+// kTokens: most slots of a tile. A tile multiplies as many as it has, rounded up to kFewestTokens
+// or to kTokenStep more: each width is code of its own, and ptxas runs wgmma instructions one after
+// the other where wide tiles have more than two. kFineGroups: groups are multiples of 32 inputs,
+// else of 64.
 template <int kWarpGroups_, int kM64_, int kTokens_, int kFewestTokens_, bool kFineGroups_>
 struct PrefillShape {
     static constexpr int kWarpGroups = kWarpGroups_;
@@ -49,15 +51,13 @@ struct PrefillTile {
     static constexpr int kPartSlices = kM64 / kParts;  // of 16 outputs, of one warp
 
     static constexpr int kInputs = 128;  // of one stage
-    static constexpr int kUnit = 64;     // inputs between two looks at barriers and groups
+    static constexpr int kUnit = 64;     // of a row of x in shared memory
     static constexpr int kStages = kBits_ == 4 && kTokens <= 128 ? 4 : 3;
     static constexpr int kMostGroups = kFineGroups ? 4 : 2;  // that begin in one stage
 
     // Registers a thread, after the warp groups have shared them out anew.
     static constexpr int kLoadRegisters = Shape::kWarpGroups == 4 ? 64 : 56;
-    static constexpr int kMultiplyRegisters = Shape::kWarpGroups == 2   ? 224
-                                              : Shape::kWarpGroups == 3 ? 152
-                                                                        : 104;
+    static constexpr int kMultiplyRegisters = Shape::kWarpGroups == 4 ? 104 : 224;
 };
 
 // Byte offsets in shared memory.
