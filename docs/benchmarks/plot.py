@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws docs/benchmarks/plots/*.svg and *.png from the CSV files beside this script: for every
 shape, tokens against the time of one layer, with the rivals and the roofline; and all shapes in one
-picture, for the README.
+picture, for the README, in a form for wide and one for narrow windows.
 
     plot.py            draws them; needs matplotlib (Debian: python3-matplotlib)
     plot.py --points   prints the newest point of every shape and number of tokens, as a table
@@ -35,17 +35,34 @@ def read(name):
 
 
 def own_points():
-    """(shape, tokens) -> us: the newest row of a point counts. 4 bits, zero points, groups of 128."""
-    points = {}
+    """(shape, tokens) -> us, and -> age, the number of its commit in the file: the newest row of a
+    point counts. 4 bits, zero points, groups of 128."""
+    times, ages, commits = {}, {}, []
     for row in read("h100.csv"):
+        if row["commit"] not in commits:
+            commits.append(row["commit"])
         if (row["bits"], row["symmetric"], row["group_size"], row["dtype"]) == ("4", "0", "128", "bf16"):
-            points[row["shape"], int(row["tokens"])] = float(row["us_median"])
-    return points
+            place = row["shape"], int(row["tokens"])
+            times[place], ages[place] = float(row["us_median"]), commits.index(row["commit"])
+    return times, ages
+
+
+def outdated(ages):
+    """Which points lie between newer ones, and so were measured with code that their neighbours no
+    longer run: a line through them would be no line of any version.
+
+    >>> outdated([2, 0, 2, 1, 1, 3, 3])
+    [False, True, False, True, True, False, False]
+    >>> outdated([0, 0, 1, 2])  # the last were measured again: nothing is between
+    [False, False, False, False]
+    """
+    return [max(ages[:i], default=-1) > age < max(ages[i + 1:], default=-1)
+            for i, age in enumerate(ages)]
 
 
 def all_points():
     """implementation -> {(shape, tokens): us}, the two forms of Humming joined."""
-    points = {"marlin-moe": own_points()}
+    points = {"marlin-moe": own_points()[0]}
     for row in read("rivals.csv"):
         name = "Humming" if row["implementation"].startswith("Humming") else row["implementation"]
         line = points.setdefault(name, {})
@@ -59,11 +76,28 @@ def line_of(points, implementation, shape):
     return places, [points[implementation][shape, tokens] for tokens in places]
 
 
+def draw_own(axes, shape, label, colour, width, marker):
+    """One line of the points that belong together; outdated ones hollow, beside it."""
+    times, ages = own_points()
+    tokens = sorted(count for s, count in times if s == shape)
+    old = outdated([ages[shape, count] for count in tokens])
+    line = [count for count, is_old in zip(tokens, old) if not is_old]
+    beside = [count for count, is_old in zip(tokens, old) if is_old]
+    axes.plot(line, [times[shape, count] for count in line], marker=marker, color=colour,
+              linewidth=width, markersize=2.2 * width, label=label)
+    if beside:
+        axes.plot(beside, [times[shape, count] for count in beside], marker, color=colour,
+                  markerfacecolor="white", markersize=1.8 * width, label=f"{label}, older code")
+
+
 def draw_shape(axes, points, shape):
     tokens, roof = line_of(points, "roof", shape)
     axes.fill_between(tokens, roof, 1, color="#e9ecef", linewidth=0)
     axes.plot(tokens, roof, "--", color="#555555", linewidth=1.2, label="roofline of the card")
     for name, (label, colour, width, marker) in LINES.items():
+        if name == "marlin-moe":
+            draw_own(axes, shape, label, colour, width, marker)
+            continue
         tokens, times = line_of(points, name, shape)
         axes.plot(tokens, times, marker=marker, color=colour, linewidth=width, markersize=2.2 * width,
                   label=label)
@@ -103,16 +137,26 @@ def draw():
         axes.legend(frameon=False, fontsize=8, loc="upper left")
         save(figure, shape)
         pyplot.close(figure)
-    figure, grid = pyplot.subplots(2, 2, figsize=(9.6, 6.6), layout="constrained")
+    draw_overview(pyplot, points, "overview", rows=2, columns=2, size=(9.6, 6.6), legend_columns=3)
+    draw_overview(pyplot, points, "overview-narrow", rows=4, columns=1, size=(4.2, 11.4),
+                  legend_columns=1)
+
+
+def draw_overview(pyplot, points, name, rows, columns, size, legend_columns):
+    figure, grid = pyplot.subplots(rows, columns, figsize=size, layout="constrained")
+    entries = {}  # of the legend: what stands in any of the pictures
     for axes, shape in zip(grid.flat, SHAPES):
         draw_shape(axes, points, shape)
+        handles, labels = axes.get_legend_handles_labels()
+        entries.update(zip(labels, handles))
     figure.supxlabel("tokens in one call", fontsize=9)
     figure.supylabel("time of one layer on an H100, µs (both axes are logarithmic)", fontsize=9)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="upper center", ncols=3, frameon=False,
-                  fontsize=9)
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.92))  # below the legend
-    save(figure, "overview")
+    legend = figure.legend(list(entries.values())[::-1], list(entries)[::-1], loc="upper center",
+                           ncols=legend_columns, frameon=False, fontsize=9)
+    height = legend.get_window_extent().height / figure.bbox.height
+    figure.get_layout_engine().set(rect=(0, 0, 1, 0.99 - height))  # below the legend
+    save(figure, name)
+    pyplot.close(figure)
 
 
 def print_points():

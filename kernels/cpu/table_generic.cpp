@@ -24,23 +24,5 @@ std::span<const Row> rows() {
 const Elementwise& elementwise(Tier /*tier*/) {
     return kElementwise;
 }
-PackTiles pack_tiles(Tier /*tier*/) {
-    return &portable::pack_tiles;
-}
-PackMarlin pack_marlin(Tier /*tier*/) {
-    return nullptr;
-}
-Turn turn_words(Tier /*tier*/) {
-    return nullptr;
-}
-Turn turn_awq(Tier /*tier*/) {
-    return nullptr;
-}
-PackFileTiles pack_file_tiles(Tier /*tier*/) {
-    return nullptr;
-}
-PackFileMarlin pack_file_marlin(Tier /*tier*/) {
-    return nullptr;
-}
 
 }  // namespace mmoe::cpu

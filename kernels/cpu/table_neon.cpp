@@ -43,17 +43,5 @@ std::span<const Row> rows() {
 const Elementwise& elementwise(Tier tier) {
     return includes(tier, Tier::kNeon) ? kNeonElementwise : kScalarElementwise;
 }
-PackTiles pack_tiles(Tier /*tier*/) {
-    return &portable::pack_tiles;
-}
-PackMarlin pack_marlin(Tier /*tier*/) {
-    return nullptr;
-}
-Turn turn_words(Tier /*tier*/) {
-    return nullptr;
-}
-Turn turn_fields(Tier /*tier*/) {
-    return nullptr;
-}
 
 }  // namespace mmoe::cpu

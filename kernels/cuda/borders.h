@@ -20,10 +20,9 @@ struct Border {
 // Any architecture, general rows. Routing is uneven: a tile that is just as wide as the mean would
 // leave every second expert with a second, almost empty tile.
 constexpr Border kGeneralBorders[] = {
-    {"m8k64.sm80", 0, 5},
-    {"m16k64.sm80", 0, 10},
-    {"m32k64.sm80", 0, 20},
-    {"m64k64.sm80", 0, INT32_MAX},
+    {".n256m64k64.sm80", 11, INT32_MAX},  // from here on faster than n128m16, on an H100
+    {".n128m8k128.sm80", 0, 5},          {".n128m16k64.sm80", 0, 10},
+    {".n128m32k64.sm80", 0, 20},         {".n128m64k64.sm80", 0, INT32_MAX},
 };
 
 // Hopper, by measurement on an H100 (docs/benchmarks/README.md). From two tokens on, prefill rows

@@ -54,37 +54,30 @@ class DecodeRing {
                                           uint32_t shared)
         : args_(args), queue_(queue), shared_(shared), unit_(threadIdx.x / 32) {}
 
-    // Asks for the next unit if none is under way and its item is published. One a warp, 64 KB a
-    // processor, fills the memory's pipe; more would only queue, and x behind them.
+    // Asks for the next unit if none is under way and its item is published; the whole warp must
+    // be done with the unit before the one that has arrived. One unit a warp, 64 KB a processor,
+    // fills the memory's pipe; more would only queue, and x behind them.
     __device__ __forceinline__ void fill() {
-        if (pending_ <= arrived_ && (unit_ < units_ || find_item())) issue();
+        if (!under_way_ && (unit_ < units_ || find_item())) issue();
     }
 
-    // Waits for the oldest unit; after this the whole warp sees it.
+    // Waits for the unit that is under way; after this the whole warp sees it.
     __device__ __forceinline__ void wait() {
         ptx::cp_async_wait_group<0>();
         __syncwarp();
-        arrived_ = 1;
-    }
-    [[nodiscard]] __device__ __forceinline__ bool has_arrived() const { return arrived_ != 0; }
-
-    // Where the oldest unit is.
-    [[nodiscard]] __device__ __forceinline__ uint32_t oldest() const {
-        return shared_ + oldest_ * args_.ring_unit_bytes;
+        under_way_ = false;
+        place_ ^= 1;
     }
 
-    // Gives its place back, once the whole warp is done with it.
-    __device__ __forceinline__ void release() {
-        __syncwarp();
-        oldest_ = (oldest_ + 1) % kDecodeDepth;
-        --pending_;
-        arrived_ = 0;
+    // Where the unit that has arrived is.
+    [[nodiscard]] __device__ __forceinline__ uint32_t arrived() const {
+        return shared_ + (place_ ^ 1) * args_.ring_unit_bytes;
     }
 
   private:
     __device__ __forceinline__ void issue() {
-        const int place = (oldest_ + pending_) % kDecodeDepth;
-        const uint32_t to = shared_ + place * args_.ring_unit_bytes + threadIdx.x % 32 * 16;
+        static_assert(kDecodeDepth == 2);
+        const uint32_t to = shared_ + place_ * args_.ring_unit_bytes + threadIdx.x % 32 * 16;
         const int32_t unit = first_unit_ + unit_;
         if (unit < whole_units_) {
             copy_whole_codes(unit, to);
@@ -95,7 +88,7 @@ class DecodeRing {
         ptx::cp_async_commit_group();
         ask_for_next();
         unit_ += kDecodeWarps;
-        ++pending_;
+        under_way_ = true;
     }
 
     // Moves on to the item that holds the unit; false: it is not published, or there is none.
@@ -193,9 +186,8 @@ class DecodeRing {
     const DecodeArgs& args_;
     DecodeQueue& queue_;
     uint32_t shared_;
-    int oldest_ = 0;   // place
-    int pending_ = 0;  // units that have been asked for and not been released
-    int arrived_ = 0;  // of them, 0 or 1
+    int place_ = 0;           // for the next unit
+    bool under_way_ = false;  // a unit has been asked for and not waited for
     int item_ = -1;
     int32_t unit_;  // the next one to ask for, relative to the item's first
     // Of the item; pointers are this lane's.

@@ -107,7 +107,7 @@ class DecodeRouter {
     // The tiles, of up to kRows rows. Ends without a barrier.
     template <int kRows>
     __device__ __forceinline__ void write_tiles(DecodeTables& tables) {
-#pragma unroll 1
+#pragma unroll 2
         for (int slot = threadIdx.x; slot < args_.slot_count; slot += kDecodeWorkers) {
             const Choice choice = choose(args_, slot);
             tables.slot_row[slot] = static_cast<int16_t>(choice.expert);

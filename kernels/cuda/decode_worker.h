@@ -88,30 +88,26 @@ __device__ __forceinline__ void multiply_items(const DecodeArgs& args, const Dec
         const int unit_groups = gemm.unit_groups;
         DecodeSums<Type> total;
         total.clear();
+        ring.fill();
+        if (!have_rows) {
+            router.write_rows(tables);
+            sync_workers();  // the rows are there, and the router's scratch is free
+            have_rows = true;
+        }
 #pragma unroll 1
-        for (;;) {  // twice a unit: the next one is asked for when this one has arrived
+        for (; unit < units; unit += kDecodeWarps) {
+#pragma unroll 1
+            for (bool had_x = false; !had_x;) {  // this unit's, if need be, then the next one's
+                had_x = have_x;
+                have_x = load_unit_x(args, tables, queue, number,
+                                     had_x ? unit + kDecodeWarps : unit, !had_x, next);
+                if (!had_x) x = next;
+            }
+            ring.wait();
             ring.fill();
-            if (!have_rows) {
-                router.write_rows(tables);
-                sync_workers();  // the rows are there, and the router's scratch is free
-                have_rows = true;
-            }
-            if (unit >= units) break;
-            if (!ring.has_arrived()) {
-#pragma unroll 1
-                for (bool had_x = false; !had_x;) {  // this unit's, if need be, then the next's
-                    had_x = have_x;
-                    have_x = load_unit_x(args, tables, queue, number,
-                                         had_x ? unit + kDecodeWarps : unit, !had_x, next);
-                    if (!had_x) x = next;
-                }
-                ring.wait();
-                continue;
-            }
-            multiply_unit(form, unit_groups, ring.oldest(), x, total);
-            ring.release();
+            multiply_unit(form, unit_groups, ring.arrived(), x, total);
+            __syncwarp();  // all lanes are done with the unit
             x = next;
-            unit += kDecodeWarps;
         }
         if (item.gemm == kNoGemm) break;
         partials.await_empty(number);

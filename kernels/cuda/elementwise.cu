@@ -159,13 +159,13 @@ int launch_gather(const GatherArgs& args, void* stream) noexcept {
 
 int launch_combine(const CombineArgs& args, void* stream) noexcept {
     const int32_t lanes = (args.columns + kLaneColumns - 1) / kLaneColumns;
-    auto overlap = overlap_attribute(args.overlaps);
+    auto overlap = overlap_attribute();
     const cudaLaunchConfig_t config = {.gridDim = grid(args.tokens, lanes),
                                        .blockDim = dim3(kThreads),
                                        .dynamicSmemBytes = 0,
                                        .stream = static_cast<cudaStream_t>(stream),
                                        .attrs = &overlap,
-                                       .numAttrs = 1};
+                                       .numAttrs = args.overlaps ? 1U : 0U};
     return cudaLaunchKernelEx(&config, moe_combine, args);
 }
 

@@ -94,7 +94,7 @@ struct Device {
     int32_t processor_count = 0;      // multiprocessors
     int32_t compute_capability = 0;   // 10 * major + minor
     int32_t shared_memory_bytes = 0;  // most that one block may ask for
-    uint64_t distrusted_rows = 0;     // bit i: rows()[i] failed its self-test and never serves
+    uint64_t distrusted_rows = 0;     // bit i: rows()[i] has no code or failed its self-test
     // Bit i: the caller does not want rows()[i]. Where some are not wanted, the others serve
     // whatever the number of tokens.
     uint64_t excluded_rows = 0;
@@ -117,7 +117,7 @@ struct Problem {
     int32_t group_step = 0;  // divides every group
 };
 
-struct GemmArgs;    // moe_gemm.h
+struct GemmArgs;    // gemm_args.h
 struct DecodeArgs;  // decode.h
 
 // One way to multiply. A row serves both GEMMs of a layer: one launch each of `kernel`, or one
@@ -155,9 +155,10 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
 // Bytes of the workspace that serves up to `max_tokens` tokens of such a layer.
 size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k) noexcept;
 
-// Loads every kernel on the current device and lets it use its shared memory: the warm-up before
-// a capture. Call once a device and context.
-int prepare() noexcept;
+// Loads the kernels on the current device and lets them use their shared memory: the warm-up before
+// a capture. Call once a device and context. Rows that are distrusted already are passed over;
+// rows that this build has no code for become so.
+int prepare(uint64_t& distrusted_rows) noexcept;
 
 // Enqueues the layer. `workspace` is 256-byte aligned, zeroed once when it was allocated, and
 // serves one run at a time. T = 0 does nothing.

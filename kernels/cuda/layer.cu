@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <utility>
 
 #include "cuda/borders.h"
 #include "cuda/decode_launch.h"
@@ -195,14 +194,14 @@ int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
     if (!whole && steps.parts.has_partials) args.partials = steps.at<float>(steps.parts.partials);
     void* arguments[] = {&args};
     const auto kernel = args.gated ? steps.row.gated_kernel : steps.row.kernel;
-    auto overlap = overlap_attribute(steps.row.claims_items);
+    auto overlap = overlap_attribute();
     const cudaLaunchConfig_t config = {
         .gridDim = dim3(blocks),
         .blockDim = dim3(static_cast<unsigned>(steps.row.threads)),
         .dynamicSmemBytes = static_cast<size_t>(steps.row.shared_bytes),
         .stream = static_cast<cudaStream_t>(steps.stream),
         .attrs = &overlap,
-        .numAttrs = 1};
+        .numAttrs = steps.row.claims_items ? 1U : 0U};
     return cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), arguments);
 }
 
@@ -291,24 +290,6 @@ int compute_slots(const Steps& steps) noexcept {
     return status;
 }
 
-// The build has no code for this device, as where PTX alone may be used and a row has none.
-bool is_missing(int status) noexcept {
-    return status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction;
-}
-
-int current_capability(int32_t& capability) noexcept {
-    int device = 0;
-    int major = 0;
-    int minor = 0;
-    int status = cudaGetDevice(&device);
-    for (const auto& [attribute, value] : {std::pair{cudaDevAttrComputeCapabilityMajor, &major},
-                                           std::pair{cudaDevAttrComputeCapabilityMinor, &minor}}) {
-        if (status == cudaSuccess) status = cudaDeviceGetAttribute(value, attribute, device);
-    }
-    capability = 10 * major + minor;
-    return status;
-}
-
 const char* refuse_matrix(const Matrix& matrix) noexcept {
     if (matrix.bits != 4 && matrix.bits != 8) return "weights must have 4 or 8 bits";
     if (matrix.inputs <= 0 || matrix.inputs % 16 != 0) return "inputs must be a multiple of 16";
@@ -330,7 +311,9 @@ std::span<const Row> rows() noexcept {
 const char* passed_over(const Row& row, const Problem& problem) noexcept {
     const auto index = static_cast<size_t>(&row - rows().data());
     if ((problem.device.excluded_rows >> index & 1) != 0) return "another row was asked for";
-    if ((problem.device.distrusted_rows >> index & 1) != 0) return "it failed its self-test";
+    if ((problem.device.distrusted_rows >> index & 1) != 0) {
+        return "it has no code for this device or failed its self-test";
+    }
     if (const char* reason = row.refuse(problem)) return reason;
     if (problem.device.excluded_rows != 0) return nullptr;
     const Border border = border_of(row);
@@ -388,50 +371,13 @@ const char* refuse(const Device& device, const Layer& layer, Element hidden_type
                             .mean_tokens = INT32_MAX,
                             .ordered_inputs = layer.ordered_inputs,
                             .counted_tokens = true,
-                            .slots = INT32_MAX};
+                            .slots = INT32_MAX,
+                            .scale_type = layer.w13.scale_type};
     return choose(widest) != nullptr ? nullptr : "no kernel of this build runs on the device";
 }
 
 size_t workspace_bytes(const Layer& layer, int64_t max_tokens, int32_t max_top_k) noexcept {
     return divide(layer, max_tokens, max_top_k).total;
-}
-
-int prepare() noexcept {
-    int device = 0;
-    int most_bytes = 0;
-    int32_t capability = 0;
-    int status = cudaGetDevice(&device);
-    if (status == cudaSuccess) status = current_capability(capability);
-    if (status != cudaSuccess) return status;
-    status = cudaDeviceGetAttribute(&most_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-    if (status != cudaSuccess) return status;
-    for (const Row& row : rows()) {
-        if (capability < row.first_capability || capability > row.last_capability) continue;
-        for (const void* kernel : {reinterpret_cast<const void*>(row.gated_kernel),
-                                   reinterpret_cast<const void*>(row.kernel),
-                                   reinterpret_cast<const void*>(row.layer_kernel)}) {
-            if (kernel == nullptr) continue;
-            cudaFuncAttributes attributes = {};
-            status = cudaFuncGetAttributes(&attributes, kernel);
-            if (is_missing(status)) {  // the self-test finds that the row does not serve
-                (void)cudaGetLastError();
-                continue;
-            }
-            if (status != cudaSuccess) return status;
-            const size_t bytes = attributes.sharedSizeBytes + static_cast<size_t>(row.shared_bytes);
-            if (bytes > static_cast<size_t>(most_bytes)) continue;  // the row will refuse
-            status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                          row.shared_bytes);
-            if (status != cudaSuccess) return status;
-        }
-    }
-    for (const void* kernel : {route_kernel(), route_count_kernel(), route_scatter_kernel(),
-                               stage_kernel(), gather_kernel(), combine_kernel()}) {
-        cudaFuncAttributes attributes = {};  // asking loads the kernel
-        status = cudaFuncGetAttributes(&attributes, kernel);
-        if (status != cudaSuccess) return status;
-    }
-    return cudaSuccess;
 }
 
 int run_layer_with(const Row& row, const Device& device, const Layer& layer, const Run& run,

@@ -7,10 +7,10 @@
 
 namespace mmoe::cuda {
 
-inline cudaLaunchAttribute overlap_attribute(bool overlaps) noexcept {
+inline cudaLaunchAttribute overlap_attribute() noexcept {
     cudaLaunchAttribute attribute = {};
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = overlaps ? 1 : 0;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
     return attribute;
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "cuda/prefill_pieces.h"
-#include "cuda/ptx/f32.h"
 
 namespace mmoe::cuda {
 
@@ -122,15 +121,6 @@ class ItemStore {
         __syncwarp();  // rows are staged across lanes
     }
 
-    // SiLU of the gate times up, as activate() has it, in few instructions: the reciprocal is good
-    // to 1 ulp, and where 1 + e^-a overflows the product is 0 as it should be.
-    __device__ __forceinline__ float silu_product(float gate, float up) const {
-        const ActivationArgs& args = args_.activation;
-        const float a = ptx::min_nan(gate, args.limit);
-        const float u = ptx::max_nan(ptx::min_nan(up, args.limit), -args.limit);
-        return a * ptx::rcp_approx(1.0F + __expf(-args.alpha * a)) * (u + args.beta);
-    }
-
     // Values of one block of 8 tokens to rows `row` .. `row + 7` of the staging place.
     template <int kN>
     __device__ __forceinline__ void stage(const PrefillSums<Tile, kN>& sums, int block, int row,
@@ -144,7 +134,7 @@ class ItemStore {
                 values[i] = sums.at[slice][4 * block + i];
                 if constexpr (Tile::kGated) {
                     const float up = sums.at[slice + Tile::kPartSlices][4 * block + i];
-                    if (silu) values[i] = silu_product(values[i], up);
+                    if (silu) values[i] = silu_product(args_.activation, values[i], up);
                 }
             }
             packed[2 * slice] = Number::pack(values[0], values[1]);

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "cuda/dequant/scaled_weight.h"
-#include "cuda/moe_gemm.h"
+#include "cuda/gemm_args.h"
 #include "cuda/ptx/mbarrier.h"
 
 namespace mmoe::cuda {

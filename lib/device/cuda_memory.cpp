@@ -70,13 +70,6 @@ Status cuda_status(int error, const char* what) {
     return Status::error(code, "%s: %s", what, cudaGetErrorString(value)).with_cuda_error(error);
 }
 
-bool is_missing_code(int error) noexcept {
-    const bool missing =
-        error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction;
-    if (missing) (void)cudaGetLastError();
-    return missing;
-}
-
 bool cuda_is_built() noexcept {
     return true;
 }

@@ -18,10 +18,6 @@ namespace mmoe {
 // A cudaError_t as a Status; `what` names the call.
 Status cuda_status(int error, const char* what);
 
-// Whether a cudaError_t says that this build has no code of a kernel for the device; if so, the
-// runtime forgets it.
-bool is_missing_code(int error) noexcept;
-
 // A device and the CUDA context on it where memory lives and kernels run.
 struct CudaPlace {
     int32_t device = 0;

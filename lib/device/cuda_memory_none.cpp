@@ -17,9 +17,6 @@ bool cuda_is_built() noexcept {
 Status cuda_status(int /*error*/, const char* /*what*/) {
     return no_backend();
 }
-bool is_missing_code(int /*error*/) noexcept {
-    return true;
-}
 Result<CudaPlace> cuda_place(int32_t /*device*/) {
     return no_backend();
 }

@@ -39,7 +39,7 @@ class CudaStaging {
     CudaStaging() = default;
     CudaPlace place_;
     Buffer host_;
-    bool registered_ = false;  // else the driver copies twice
+    [[maybe_unused]] bool registered_ = false;  // else the driver copies twice
     DeviceBuffer device_memory_;
     void* stream_ = nullptr;
 };

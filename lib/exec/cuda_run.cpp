@@ -66,7 +66,7 @@ cuda::Run describe_run(const ExecutorOptions& options, const CudaWorkspace& work
 Status test_rows(const Context& context, const Bundle& bundle, const ExecutorOptions& options,
                  CudaWorkspace& workspace) {
     TRY(const CudaSelfTest test, CudaSelfTest::create(context, bundle, options));
-    TRY(workspace.distrusted_rows, test.find_distrusted_rows());
+    TRY(workspace.distrusted_rows, test.find_distrusted_rows(workspace.distrusted_rows));
     const char* reason = cuda::refuse(device_of(context, workspace), bundle.cuda()->layer(),
                                       element(options.hidden_type), element(options.output_type));
     if (reason == nullptr) return {};
@@ -122,7 +122,7 @@ Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle
     TRY(workspace.out_of_range, DeviceFlag::create(context.place));
     TRY(const CudaScope scope, CudaScope::enter(context.place));
     TRY(fill_device(workspace.data, 0, bytes));
-    TRY(cuda_status(cuda::prepare(), "loading the kernels"));
+    TRY(cuda_status(cuda::prepare(workspace.distrusted_rows), "loading the kernels"));
     if (options.self_test) TRY(test_rows(context, bundle, options, workspace));
     TRY(exclude_rows(context, bundle, options, workspace));
     return workspace;

@@ -31,8 +31,9 @@ class CudaSelfTest {
     // that serves none of this is not tried. A failure of the device is an error.
     Result<bool> passes(const cuda::Row& row) const;
 
-    // Bits of Device::distrusted_rows; each is logged with its name.
-    Result<uint64_t> find_distrusted_rows() const;
+    // Bits of Device::distrusted_rows: `missing`, which are not tried, and those that fail; each of
+    // these is logged with its name.
+    Result<uint64_t> find_distrusted_rows(uint64_t missing) const;
 
   private:
     CudaSelfTest() = default;

@@ -1,4 +1,19 @@
 # Finds the CUDA toolkit, or says in one line why there is no CUDA backend.
+
+# Machine code for every chip from sm_80 that the toolkit knows a kernel of ours to differ on, and
+# PTX for those to come.
+function(mmoe_release_architectures out)
+    execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE known
+                    COMMAND_ERROR_IS_FATAL ANY)
+    set(architectures 80-real 90a-real)
+    foreach(architecture IN ITEMS 86 87 89 100 110 120 121)
+        if(known MATCHES "sm_${architecture}[^0-9]")
+            list(APPEND architectures ${architecture}-real)
+        endif()
+    endforeach()
+    set(${out} ${architectures} 90-virtual PARENT_SCOPE)
+endfunction()
+
 set(MMOE_HAVE_CUDA OFF)
 if(NOT MMOE_CUDA STREQUAL "OFF")
     if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
@@ -10,7 +25,9 @@ if(NOT MMOE_CUDA STREQUAL "OFF")
     include(CheckLanguage)
     check_language(CUDA)
     if(CMAKE_CUDA_COMPILER)
-        if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+        if(MMOE_CUDA_RELEASE)
+            mmoe_release_architectures(CMAKE_CUDA_ARCHITECTURES)
+        elseif(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
             # 80 also runs on 86 and 89; 90a has wgmma; the PTX serves later chips.
             set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 90-virtual)
         endif()

@@ -16,7 +16,7 @@ if(TARGET marlin_moe_static)
             NAMESPACE marlin_moe:: DESTINATION ${package_dir} COMPONENT development)
 endif()
 install(FILES include/marlin_moe.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+install(FILES LICENSE lib/package/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 if(TARGET mmoe)
     install(TARGETS mmoe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
     install(FILES docs/man/mmoe.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tools)
@@ -48,20 +48,4 @@ configure_file(lib/package/marlin_moe.pc.in ${PROJECT_BINARY_DIR}/marlin_moe.pc 
 install(FILES ${PROJECT_BINARY_DIR}/marlin_moe.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 
-# cpack -G TGZ, or -G DEB with CMAKE_INSTALL_PREFIX=/usr.
-set(CPACK_PACKAGE_VENDOR "the marlin-moe authors")
-set(CPACK_PACKAGE_CONTACT "the marlin-moe authors <marlin-moe@localhost>")
-set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
-set(CPACK_GENERATOR TGZ DEB)
-set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
-set(CPACK_DEB_COMPONENT_INSTALL ON)
-set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME libmarlin-moe${PROJECT_VERSION_MAJOR})
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libmarlin-moe-dev)
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
-    "libmarlin-moe${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
-set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME marlin-moe-tools)
-set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS
-    "libmarlin-moe${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
-include(CPack)
+include(lib/package/cpack.cmake)

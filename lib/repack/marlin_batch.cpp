@@ -2,6 +2,7 @@
 // Shapes of a batch of Marlin matrices, and which of them exist.
 #include "repack/marlin_batch.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstddef>
 
@@ -53,22 +54,26 @@ BatchTensor batch_tensor(int64_t experts, std::initializer_list<int64_t> shape,
     return tensor;
 }
 
-BatchTensor file_tensor(const MarlinBatch& batch, Role role) {
-    const ExpectedTensor expected =
-        expected_tensor(batch.file.config, batch.file.outputs, batch.file.inputs, role);
-    BatchTensor tensor = batch_tensor(batch.experts, {}, expected.dtypes);
-    for (int axis = 0; axis < expected.rank; ++axis) {
-        tensor.shape[tensor.rank++] = expected.shape[axis];
-    }
-    return tensor;
-}
-
 std::vector<DType> number_types(const QuantConfig& config) {
     std::vector<DType> types = {DType::kBf16, DType::kF16, DType::kF32};
     if (config.scale_type) {
         types.insert(types.begin(), static_cast<DType>(*config.scale_type));
     }
     return types;
+}
+
+BatchTensor file_tensor(const MarlinBatch& batch, Role role) {
+    const ExpectedTensor expected =
+        expected_tensor(batch.file.config, batch.file.outputs, batch.file.inputs, role);
+    BatchTensor tensor = batch_tensor(batch.experts, {}, expected.dtypes);
+    // Both sides propose the same, so that nothing is rounded unless a caller asks for it.
+    const DType proposed = number_types(batch.file.config).front();
+    std::stable_partition(tensor.dtypes.begin(), tensor.dtypes.end(),
+                          [&](DType type) { return type == proposed; });
+    for (int axis = 0; axis < expected.rank; ++axis) {
+        tensor.shape[tensor.rank++] = expected.shape[axis];
+    }
+    return tensor;
 }
 
 BatchTensor marlin_tensor(const MarlinBatch& batch, Role role) {

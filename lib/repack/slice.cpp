@@ -34,17 +34,20 @@ std::optional<Slice> even_slice(const QuantConfig& config, int64_t intermediate,
     return Slice{rank * size, size, part};
 }
 
-bool is_possible(const QuantConfig& config, int64_t intermediate, int64_t ranks) noexcept {
-    return even_slice(config, intermediate, ranks, 0).has_value() ||
-           ceil_div(intermediate, uneven_unit(config)) >= ranks;
-}
-
 }  // namespace
 
 int64_t most_ranks(const QuantConfig& config, int64_t intermediate, int64_t ranks) {
-    ranks = std::min(ranks, intermediate);  // more would be empty, and be counted down one by one
-    while (ranks > 1 && !is_possible(config, intermediate, ranks)) --ranks;
-    return ranks;
+    // Uneven slices serve any number of ranks up to that of their units, even ones some divisors.
+    int64_t most = std::min(ranks, ceil_div(intermediate, uneven_unit(config)));
+    for (int64_t divisor = 1; divisor <= intermediate / divisor; ++divisor) {
+        if (most >= std::min(ranks, intermediate / divisor)) break;  // later ones are smaller
+        if (intermediate % divisor != 0) continue;
+        for (const int64_t even : {divisor, intermediate / divisor}) {
+            if (even <= most || even > ranks) continue;
+            if (even_slice(config, intermediate, even, 0)) most = even;
+        }
+    }
+    return most;
 }
 
 Result<Slice> plan_slice(const QuantConfig& config, int64_t intermediate, int64_t ranks,

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Saved bundles made by a stranger: sizes and checksums fit, and still nothing may be allocated
 // out of proportion to the file, or read outside a buffer when the bundle runs.
-#include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "bundle/bundle.h"
 #include "support/checkpoint_files.h"
+#include "support/measured_memory.h"
 #include "support/saved_file.h"
 
 #include "cmocka_cpp.h"
@@ -16,25 +15,6 @@ using namespace mmoe;
 using namespace mmoe::test;
 
 namespace {
-
-// The largest block that was ever asked for.
-size_t largest_request_bytes = 0;
-
-void* allocate(void* /*user*/, size_t size_bytes, size_t alignment_bytes) {
-    largest_request_bytes = std::max(largest_request_bytes, size_bytes);
-    return std::aligned_alloc(alignment_bytes, round_up(size_bytes, alignment_bytes));
-}
-void release(void* /*user*/, void* memory, size_t /*size_bytes*/) {
-    std::free(memory);
-}
-
-std::shared_ptr<const Context> make_context() {
-    auto context = std::make_shared<Context>();
-    context->allocator = std::make_shared<const Allocator>(nullptr, allocate, release);
-    context->parallel = Parallel::create(2, nullptr, nullptr).value();
-    context->budget = std::make_shared<Budget>(0);
-    return context;
-}
 
 // One expert whose inputs have an order of their own.
 BundleSpec ordered_spec() {
@@ -105,24 +85,25 @@ const Row kRows[] = {
 
 void a_strangers_bundle_is_proved(void** /*state*/) {
     const ScratchFolder folder("hostile");
+    MeasuredMemory memory;
     for (const Row& row : kRows) {
         Fake fake = make_fake();
         row.change(fake);
         const std::string file = saved_file(fake.header, fake.payload);
         const std::string path = folder.write("bundle", file);
         for (const bool verify : {true, false}) {
-            largest_request_bytes = 0;
+            memory.allow(SIZE_MAX);
             const Result<std::shared_ptr<Bundle>> opened =
-                Bundle::open(make_context(), path, verify, {});
+                Bundle::open(memory.make_context(2), path, verify, {});
             const Status& status = opened.status();
             const bool said = status.ok() || std::strstr(status.message(), row.words) != nullptr;
             if (status.code() != row.code || !said) {
                 fail_msg("%s: got %d: %s", row.name, static_cast<int>(status.code()),
                          status.ok() ? "" : status.message());
             }
-            if (largest_request_bytes > file.size()) {
+            if (memory.largest_request_bytes() > file.size()) {
                 fail_msg("%s: a file of %zu bytes took %zu", row.name, file.size(),
-                         largest_request_bytes);
+                         memory.largest_request_bytes());
             }
         }
     }

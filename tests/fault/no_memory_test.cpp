@@ -2,133 +2,14 @@
 // Memory that runs out: in every scenario the n-th allocation fails, once and from then on, for
 // every n, in the C allocator and in the caller's callbacks. A call that fails says so, leaks
 // nothing, and works when it is repeated with memory; what is computed then has the same bits.
-#include <cstdlib>
-#include <cstring>
-#include <string>
-#include <vector>
+#include <algorithm>
 
-#include "fault/fault_point.h"
-#include "fault/small_world.h"
+#include "fault/no_memory_world.h"
 
 using namespace mmoe;
 using namespace mmoe::fault;
 
 namespace {
-
-// ---- The caller's allocator ----
-
-struct CallerMemory {
-    FaultPoint point;
-    std::atomic<int64_t> live{0};
-};
-
-void* caller_allocate(void* user, size_t size_bytes, size_t alignment_bytes) {
-    auto* memory = static_cast<CallerMemory*>(user);
-    void* block = nullptr;
-    if (memory->point.refuses()) return nullptr;
-    if (posix_memalign(&block, alignment_bytes, size_bytes) != 0) return nullptr;
-    memory->live.fetch_add(1);
-    return block;
-}
-
-void caller_release(void* user, void* block, size_t /*size_bytes*/) {
-    static_cast<CallerMemory*>(user)->live.fetch_sub(1);
-    std::free(block);
-}
-
-// ---- What every scenario finds ----
-
-enum class Source { kProcess, kCaller };
-
-struct Place {
-    Source source;
-    uint32_t thread_count;
-    bool ordered;  // a checkpoint with activation order
-};
-
-// Objects made while there was memory. Scenarios allocate nothing of their own.
-struct World {
-    explicit World(const Place& place)
-        : folder("no_memory"),
-          point(place.source == Source::kProcess ? allocations : caller.point),
-          context_options(sized<mmoe_context_options>()),
-          other_expert(7) {
-        write_model(folder, place.ordered);
-        path = folder.path();
-        config_path = folder.file("config.json");
-        saved = folder.file("saved.mmoe");
-        again = folder.file("again.mmoe");
-        context_options.device_kind = MMOE_DEVICE_CPU;
-        context_options.thread_count = place.thread_count;
-        if (place.source == Source::kCaller) {
-            context_options.host_allocator = {&caller, caller_allocate, caller_release};
-        }
-        context = make_context(context_options);
-        config = make_config();
-        layer = small_layer();
-        checkpoint = open_checkpoint(context.get(), path);
-        bundle = load_bundle(context.get(), checkpoint.get());
-        executor = make_executor(context.get(), bundle.get());
-        Error error{"world"};
-        error.expect_ok(mmoe_bundle_save(bundle.get(), saved.c_str(), &error.value), "save");
-        error.expect_ok(call.run(executor.get(), bundle.get(), &error.value), "run");
-        want = call.output;
-    }
-
-    test::ScratchFolder folder;
-    CallerMemory caller;
-    FaultPoint& point;
-    mmoe_context_options context_options;
-    std::string path, config_path, saved, again;
-    ExpertMemory other_expert;
-    Handle<mmoe_context> context;
-    Handle<mmoe_quant_config> config;
-    mmoe_layer layer;
-    Handle<mmoe_checkpoint> checkpoint;
-    Handle<mmoe_bundle> bundle;
-    Handle<mmoe_executor> executor;
-    Call call;
-    std::vector<float> want;
-    float weights[test::kIntermediate * test::kHidden];
-
-    // A call that was refused memory has a sentence, and works when there is memory again.
-    template <class Step>
-    void must(const char* name, Step&& step) {
-        mmoe_error error = {};
-        mmoe_status status = step(&error);
-        if (status == MMOE_ERR_OUT_OF_MEMORY && point.stop()) {
-            if (error.status != status || error.message[0] == '\0') fail_msg("%s: no text", name);
-            status = step(&error);
-        }
-        if (status == MMOE_OK) return;
-        point.stop();
-        fail_msg("%s: %s", name, error.message);
-    }
-
-    // The same through an out-parameter, which a failure leaves empty.
-    template <class Object, class Step>
-    Handle<Object> must_make(const char* name, Step&& step) {
-        Object* object = nullptr;
-        must(name, [&](mmoe_error* error) {
-            object = reinterpret_cast<Object*>(this);
-            const mmoe_status status = step(&object, error);
-            if (status == MMOE_OK || object == nullptr) return status;
-            point.stop();
-            fail_msg("%s: failed and left an object", name);
-            return status;
-        });
-        return Handle<Object>(object);
-    }
-
-    void must_run(mmoe_executor* runner, const mmoe_bundle* weights_of) {
-        std::fill(call.output.begin(), call.output.end(), -1.0F);
-        must("run", [&](mmoe_error* error) { return call.run(runner, weights_of, error); });
-        if (std::memcmp(call.output.data(), want.data(), want.size() * sizeof(float)) == 0) return;
-        point.stop();
-        fail_msg("run: other bits");
-    }
-    void must_run(const mmoe_bundle* weights_of) { must_run(executor.get(), weights_of); }
-};
 
 // ---- Scenarios ----
 
@@ -266,6 +147,82 @@ void running(World& w) {
     mmoe_executor_explain(executor.get(), w.bundle.get(), 1, text, sizeof text);
 }
 
+// The caller's workspace, and what a run found.
+void running_in_given_memory(World& w) {
+    mmoe_executor_options options = executor_options();
+    options.workspace = w.workspace;
+    options.workspace_bytes = sizeof w.workspace;
+    const auto executor = w.must_make<mmoe_executor>("executor", [&](auto** out, auto* error) {
+        return mmoe_executor_create(w.context.get(), w.bundle.get(), &options, out, error);
+    });
+    w.must_run(executor.get(), w.bundle.get());
+    auto findings = sized<mmoe_executor_findings>();
+    w.must("poll",
+           [&](auto* error) { return mmoe_executor_poll(executor.get(), &findings, error); });
+}
+
+// More experts than slots: one goes, another comes.
+void replacing_experts(World& w) {
+    auto options = sized<mmoe_bundle_options>();
+    options.slot_count = w.layer.expert_count - 1;
+    const auto bundle = w.must_make<mmoe_bundle>("create", [&](auto** out, auto* error) {
+        return mmoe_bundle_create(w.context.get(), w.config.get(), &w.layer, &options, out, error);
+    });
+    w.must("seal", [&](auto* error) { return mmoe_bundle_seal(bundle.get(), error); });
+    const auto put = [&](uint32_t expert) {
+        w.must("put", [&](auto* error) {
+            return mmoe_bundle_put(bundle.get(), expert, w.other_expert.tensors.data(),
+                                   static_cast<uint32_t>(w.other_expert.tensors.size()), error);
+        });
+    };
+    const auto evict = [&](uint32_t expert) {
+        w.must("evict",
+               [&](auto* error) { return mmoe_bundle_evict(bundle.get(), expert, error); });
+    };
+    put(0);
+    put(1);
+    evict(0);
+    put(2);
+    put(2);
+    evict(1);
+    put(0);
+}
+
+// Codes, scales and zero points of one projection into a Marlin matrix and back.
+void repacking(World& w) {
+    auto matrix = sized<mmoe_marlin_matrix>();
+    matrix.expert_count = 1;
+    matrix.inputs = test::kHidden;
+    matrix.outputs = 2 * test::kIntermediate;
+    for (mmoe_role role = MMOE_ROLE_WEIGHT; role <= MMOE_ROLE_ZERO_POINT; ++role) {
+        auto description = sized<mmoe_marlin_description>();
+        w.must("describe", [&](auto* error) {
+            return mmoe_marlin_describe(w.config.get(), &matrix, role, &description, error);
+        });
+        auto args = sized<mmoe_marlin_args>();
+        args.role = role;
+        args.file = description.file;
+        args.file.data = w.file;
+        args.marlin = description.marlin;
+        args.marlin.data = w.repacked;
+        std::fill_n(w.file, sizeof w.file, uint8_t{0x37});
+        w.must("pack", [&](auto* error) {
+            return mmoe_marlin_pack(w.context.get(), w.config.get(), &matrix, &args, error);
+        });
+        w.must("enqueue", [&](auto* error) {
+            return mmoe_marlin_enqueue_pack(w.context.get(), w.config.get(), &matrix, &args,
+                                            nullptr, error);
+        });
+        std::fill_n(w.file, description.file_bytes, uint8_t{0});
+        w.must("unpack", [&](auto* error) {
+            return mmoe_marlin_unpack(w.context.get(), w.config.get(), &matrix, &args, error);
+        });
+        if (std::count(w.file, w.file + sizeof w.file, 0x37) == sizeof w.file) continue;
+        w.point.stop();
+        fail_msg("unpack: other bytes");
+    }
+}
+
 void routing(World& w) {
     float logits[2][4] = {{1, 2, 3, 4}, {4, 3, 2, 1}};
     int32_t ids[2][2] = {};
@@ -296,7 +253,10 @@ constexpr Scenario kScenarios[] = {
     {"loading in the background", loading_in_the_background, false},
     {"saving and opening", saving_and_opening, false},
     {"changing an expert", changing_an_expert, true},
+    {"replacing experts", replacing_experts, true},
     {"running", running, false},
+    {"running in given memory", running_in_given_memory, false},
+    {"repacking", repacking, false},
     {"routing", routing, false},
 };
 

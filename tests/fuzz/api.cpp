@@ -2,6 +2,7 @@
 // Input: a program of C API calls: objects are made, filled, run and destroyed in any order, with
 // right arguments, wrong ones, and handles of the wrong kind. Every failure has a status of its
 // own and a sentence, and leaves its out-parameter empty; sanitizers watch the rest.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -22,6 +23,7 @@ constexpr size_t kPoolBytes = 1 << 16;  // memory of all tensors
 // Memory that every tensor lies in; finite small numbers in every type.
 alignas(64) std::array<uint8_t, kPoolBytes> pool;
 alignas(256) std::array<uint8_t, kPoolBytes> output_pool;
+alignas(64) std::array<uint8_t, kPoolBytes> file_pool;
 
 template <class T>
 T sized() {
@@ -58,10 +60,12 @@ class Machine {
     void run() {
         using Step = void (Machine::*)();
         constexpr Step kSteps[] = {
-            &Machine::make_context, &Machine::make_config, &Machine::make_bundle,   &Machine::fill,
-            &Machine::set,          &Machine::seal,        &Machine::make_executor, &Machine::call,
-            &Machine::put,          &Machine::evict,       &Machine::route,         &Machine::ask,
-            &Machine::explain,      &Machine::destroy,     &Machine::wrong_kind};
+            &Machine::make_context,  &Machine::make_config, &Machine::make_bundle,
+            &Machine::fill,          &Machine::set,         &Machine::seal,
+            &Machine::make_executor, &Machine::call,        &Machine::put,
+            &Machine::evict,         &Machine::route,       &Machine::ask,
+            &Machine::explain,       &Machine::destroy,     &Machine::wrong_kind,
+            &Machine::repack};
         for (int steps = 0; steps < 24 && !input_.empty(); ++steps) {
             (this->*kSteps[static_cast<size_t>(input_.up_to(std::size(kSteps) - 1))])();
         }
@@ -317,6 +321,46 @@ class Machine {
         const size_t capacity = static_cast<size_t>(input_.up_to(sizeof text));
         require(mmoe_executor_explain(executor(), bundle(), tokens, text, capacity) > 0);
     }
+
+    mmoe_marlin_matrix take_matrix() {
+        auto matrix = sized<mmoe_marlin_matrix>();
+        matrix.expert_count = static_cast<uint32_t>(or_odd(input_, 1 + input_.up_to(1)));
+        matrix.inputs = or_odd(input_, 32 * (1 + input_.up_to(1)));
+        matrix.outputs = or_odd(input_, 8 * (1 + input_.up_to(8)));
+        matrix.padded_inputs = or_odd(input_, input_.flag() ? 64 : 0);
+        matrix.padded_outputs = or_odd(input_, 128);
+        matrix.first_output = or_odd(input_, 64 * input_.up_to(1));
+        matrix.activation = static_cast<mmoe_marlin_activation>(or_odd(input_, input_.up_to(1)));
+        return matrix;
+    }
+    // Into a matrix and back, through memory that holds what was described.
+    void repack() {
+        const mmoe_marlin_matrix matrix = take_matrix();
+        const mmoe_quant_config* const packing = config();
+        const auto role = static_cast<mmoe_role>(or_odd(input_, 1 + input_.up_to(4)));
+        auto description = sized<mmoe_marlin_description>();
+        if (check(mmoe_marlin_describe(packing, &matrix, role, &description, &error_)) != MMOE_OK) {
+            return;
+        }
+        if (std::max(description.file_bytes, description.marlin_bytes) > kPoolBytes) return;
+        auto args = sized<mmoe_marlin_args>();
+        args.role = role;
+        args.file = description.file;
+        args.file.data = pool.data();
+        args.marlin = description.marlin;
+        args.marlin.data = output_pool.data();
+        if (input_.up_to(7) == 0) {
+            args.group_index = {pool.data(), MMOE_DTYPE_I32, 2, {1, matrix.inputs}, {}};
+        }
+        spoil(&args.file);
+        spoil(&args.marlin);
+        const mmoe_context* const where = context();
+        check(mmoe_marlin_pack(where, packing, &matrix, &args, &error_));
+        check(mmoe_marlin_enqueue_pack(where, packing, &matrix, &args, nullptr, &error_));
+        args.file.data = args.file.data == nullptr ? nullptr : file_pool.data();
+        check(mmoe_marlin_unpack(where, packing, &matrix, &args, &error_));
+    }
+
     void destroy() {
         switch (input_.up_to(3)) {
             case 0:

@@ -5,13 +5,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "bytes.h"
 #include "exec/executor.h"
+#include "support/measured_memory.h"
 #include "support/saved_file.h"
 #include "target.h"
 
@@ -20,23 +19,6 @@ using namespace mmoe;
 namespace {
 
 constexpr size_t kTableBytes = size_t{1} << 16;  // what a small bundle takes beside its file
-size_t most_bytes = 0;
-
-void* allocate(void* /*user*/, size_t size_bytes, size_t alignment_bytes) {
-    fuzz::require(size_bytes <= most_bytes);
-    return std::aligned_alloc(alignment_bytes, round_up(size_bytes, alignment_bytes));
-}
-void release(void* /*user*/, void* memory, size_t /*size_bytes*/) {
-    std::free(memory);
-}
-
-std::shared_ptr<const Context> make_context() {
-    auto context = std::make_shared<Context>();
-    context->allocator = std::make_shared<const Allocator>(nullptr, allocate, release);
-    context->parallel = Parallel::create(1, nullptr, nullptr).value();
-    context->budget = std::make_shared<Budget>(0);
-    return context;
-}
 
 // A file in memory that has a path.
 class MemoryFile {
@@ -93,16 +75,21 @@ void run(const Bundle& bundle) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static const MemoryFile file;
+    static test::MeasuredMemory memory;
+    static const std::shared_ptr<const Context> context = memory.make_context(1);
     const std::string bytes = file_of(fuzz::Bytes(data, size));
     file.write(bytes);
-    most_bytes = bytes.size();
-    auto opened = Bundle::open(make_context(), file.path(), true, {});
+    memory.allow(bytes.size());
+    auto opened = Bundle::open(context, file.path(), true, {});
+    fuzz::require(memory.largest_request_bytes() <= bytes.size());
     if (!opened.ok()) {
         fuzz::require_sentence(opened.status());
         return 0;
     }
     fuzz::require(opened.value()->sealed());
-    most_bytes = 64 * bytes.size() + kTableBytes;  // the workspace of two tokens
+    const size_t most_bytes = 64 * bytes.size() + kTableBytes;  // the workspace of two tokens
+    memory.allow(most_bytes);
     run(*opened.value());
+    fuzz::require(memory.largest_request_bytes() <= most_bytes);
     return 0;
 }

@@ -13,8 +13,8 @@ using namespace mmoe;
 
 namespace {
 
-constexpr int64_t kMaxOutputs = 160;
-constexpr int64_t kMaxInputs = 192;
+constexpr int64_t kMaxOutputs = 72;  // more than one block of 64
+constexpr int64_t kMaxInputs = 144;  // more than one group of 128
 
 QuantConfig take_config(fuzz::Bytes& input) {
     QuantConfig config;
@@ -54,10 +54,12 @@ void make_tensor(const QuantConfig& config, int64_t outputs, int64_t inputs, Rol
     tensor->words.resize(size_bytes / sizeof(uint64_t) + 1);
     auto* bytes = reinterpret_cast<uint8_t*>(tensor->words.data());
     const std::string_view pattern = input.rest().substr(0, 64);
-    for (size_t i = 0; i < size_bytes; ++i) {
-        // Scales are kept finite half of the time, groups in their plain order.
-        bytes[i] = pattern.empty() ? 0 : static_cast<uint8_t>(pattern[i % pattern.size()]);
-        if (role == Role::kScale && mistake % 2 == 0) bytes[i] &= 0x3F;
+    for (size_t i = 0; !pattern.empty() && i < size_bytes; i += pattern.size()) {
+        std::memcpy(bytes + i, pattern.data(), std::min(pattern.size(), size_bytes - i));
+    }
+    // Scales are kept finite half of the time, groups in their plain order.
+    if (role == Role::kScale && mistake % 2 == 0) {
+        for (uint64_t& word : tensor->words) word &= 0x3F3F3F3F3F3F3F3F;
     }
     if (role == Role::kGroupIndex && mistake % 2 == 0) {
         const int64_t group = config.group_size_for(inputs);

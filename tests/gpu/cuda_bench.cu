@@ -9,6 +9,8 @@
 //     cuda_bench [most tokens] [bits] [symmetric 0|1] [part of a shape's name] [least tokens]
 //                [part of rows' names, or -: time these rows instead of the chosen one]
 //                [group size, 0: one scale a channel]
+//
+// MMOE_GPU_ROW is a part of the names of the rows to choose from.
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -48,6 +50,30 @@ constexpr Shape kShapes[] = {
     {"mixtral-8x7b", 8, 2, 4096, 14336},
     {"deepseek-v3", 256, 8, 7168, 2048},
 };
+
+// What the card's memory does just now: a copy of 1 GiB, bytes read and written.
+void probe_bandwidth() {
+    constexpr size_t kBytes = size_t{1} << 30;
+    constexpr int kCopies = 10;
+    void* blocks[2];
+    cudaEvent_t begin;
+    cudaEvent_t end;
+    float milliseconds = 0;
+    for (void*& block : blocks) check(cudaMalloc(&block, kBytes), "cudaMalloc");
+    check(cudaEventCreate(&begin), "event");
+    check(cudaEventCreate(&end), "event");
+    for (int copy = -1; copy < kCopies; ++copy) {
+        if (copy == 0) check(cudaEventRecord(begin), "event");
+        check(cudaMemcpyAsync(blocks[0], blocks[1], kBytes, cudaMemcpyDeviceToDevice), "copy");
+    }
+    check(cudaEventRecord(end), "event");
+    check(cudaEventSynchronize(end), "copy");
+    check(cudaEventElapsedTime(&milliseconds, begin, end), "event");
+    std::fprintf(stderr, "copies at %.0f GB/s\n", 2.0 * kBytes * kCopies / milliseconds / 1e6);
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+    for (void* block : blocks) cudaFree(block);
+}
 
 // ---- Data ------------------------------------------------------------------------------------
 
@@ -416,10 +442,16 @@ int main(int argc, char** argv) {
     }
     cudaDeviceProp properties = {};
     check(cudaGetDeviceProperties(&properties, 0), "properties");
-    const cuda::Device device = {properties.multiProcessorCount,
-                                 10 * properties.major + properties.minor,
-                                 static_cast<int32_t>(properties.sharedMemPerBlockOptin)};
-    check(cuda::prepare(), "prepare");
+    cuda::Device device = {properties.multiProcessorCount, 10 * properties.major + properties.minor,
+                           static_cast<int32_t>(properties.sharedMemPerBlockOptin)};
+    const char* part = std::getenv("MMOE_GPU_ROW");
+    for (size_t i = 0; i < cuda::rows().size() && part != nullptr; ++i) {
+        if (std::strstr(cuda::rows()[i].name, part) == nullptr) {
+            device.distrusted_rows |= uint64_t{1} << i;
+        }
+    }
+    check(cuda::prepare(device.distrusted_rows), "prepare");
+    probe_bandwidth();
     std::printf(
         "date,commit,card,clocks,shape,bits,symmetric,group_size,dtype,tokens,us_median,"
         "us_p10,us_p90,rel_err,row\n");

@@ -8,8 +8,8 @@
 # checkpoints than tests/data. Parity of every row, features, fixtures, graphs, determinism, streams,
 # a thousand load/run/unload cycles and a foreign context are inside the tests; compute-sanitizer
 # looks at edge shapes; a forced JIT runs the kernels from the build's PTX (MMOE_GPU_SKIP_PTX: it has
-# none). Prints one
-# line a step, writes the same to CSV, and fails if a step did.
+# none). bench.sh writes its rows beside CSV, as NAME.bench.csv (MMOE_GPU_SKIP_BENCH: not at all).
+# Prints one line a step, writes the same to CSV, and fails if a step did.
 set -uo pipefail
 
 build="${1:?usage: run.sh BUILD [FIXTURES] [CSV]}"
@@ -19,13 +19,16 @@ log="$(mktemp)"
 failed=0
 trap 'rm -f "$log"' EXIT
 
-library="$(find "$build" -name 'libmarlin_moe.so.0' | head -n 1)"
+library="$build/lib/libmarlin_moe.so.0"
+[ -e "$library" ] || library="$build/libmarlin_moe.so.0"
 export LD_LIBRARY_PATH="$(dirname -- "$library"):$build:${LD_LIBRARY_PATH:-}"
 export MMOE_FIXTURES="$fixtures"
 # Broken tiles, padding, empty and crowded experts, both widths and types, activation order.
 edges="one token; tokens end mid-tile; some skipped; all skipped; group 16; group 48; H padded; \
 H odd; many experts; int8 bf16; int8 f16; f16 one token; relu2, not gated; activation order; \
 misaligned hidden states; column blocks"
+# racecheck is slow, and what it looks at does not depend on more.
+race_edges="tokens end mid-tile; group 48; int8 f16; wide, group 192, part of a block"
 
 program() { find "$build" -name "$1" -type f -perm -u+x | head -n 1; }
 
@@ -50,6 +53,41 @@ sanitized() {
     compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 5 "$@"
 }
 
+# The kernels of both types from PTX, side by side: the driver's compiler takes one processor.
+from_ptx() {
+    local type status=0
+    local -a pids=()
+    for type in bf16 f16; do
+        env MMOE_GPU_ROW="moe_gemm.$type" CUDA_FORCE_PTX_JIT=1 CUDA_CACHE_DISABLE=1 \
+            "$(program cuda_parity)" &
+        pids+=("$!")
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || status=1; done
+    return "$status"
+}
+
+# Where racecheck reports these correct ways of handing over, its reports on moe_decode, which is
+# built of them, say nothing.
+tell_racecheck_limits() {
+    local way
+    for way in flag lane; do
+        if sanitized racecheck "$(program racecheck_limits)" "$way" >"$log" 2>&1; then
+            echo "    racecheck follows a hand-over by $way: let it judge moe_decode"
+        elif grep -q "Race reported" "$log"; then
+            echo "    racecheck reports a correct hand-over by $way, as moe_decode has them: not judged"
+        else
+            echo "    racecheck_limits $way FAILED" && failed=1
+        fi
+    done
+}
+
+# The example that captures a graph, on the first checkpoint.
+capture_example() {
+    local checkpoint
+    checkpoint="$(find "$fixtures" -name moe_io.safetensors | sort | head -n 1)"
+    "$(program example_cuda_graph)" "$(dirname -- "$checkpoint")"
+}
+
 verify_all() {
     local checkpoint status=0
     for checkpoint in "$fixtures"/ct/* "$fixtures"/awq_gptq/*; do
@@ -62,22 +100,25 @@ verify_all() {
 
 echo "step,result,seconds" >"$csv"
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-for test in cuda_parity cuda_layer cuda_bundle cuda_repack cuda_marlin cuda_self_test; do
+for test in cuda_parity cuda_layer cuda_features cuda_bundle cuda_repack cuda_marlin cuda_self_test; do
     step "$test" "$(program "$test")"
 done
 table="$(find "$build" "$(dirname -- "${BASH_SOURCE[0]}")" -name resources.csv | head -n 1)"
 step "cuda_resources" "$(program cuda_resources)" "$table"
 step "cuda_life" "$(program cuda_life)" "$library"
 step "fixtures" verify_all
-[ -n "${MMOE_GPU_SKIP_PTX:-}" ] ||
-    step "parity from PTX" env MMOE_GPU_ROW=sm80 CUDA_FORCE_PTX_JIT=1 CUDA_CACHE_DISABLE=1 \
-        "$(program cuda_parity)"
+[ -z "$(program example_cuda_graph)" ] || step "example of a graph" capture_example
+[ -n "${MMOE_GPU_SKIP_PTX:-}" ] || step "parity from PTX" from_ptx
 if command -v compute-sanitizer >/dev/null; then
-    for tool in memcheck racecheck initcheck synccheck; do
+    for tool in memcheck initcheck synccheck; do
         step "$tool, edge shapes" env MMOE_GPU_FILTER="$edges" MMOE_GPU_REPLAYS=2 \
             compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 5 \
             "$(program cuda_parity)"
     done
+    step "racecheck, edge shapes" env MMOE_GPU_FILTER="$race_edges" MMOE_GPU_REPLAYS=1 \
+        MMOE_GPU_ROW=moe_gemm compute-sanitizer --tool racecheck --error-exitcode 9 --print-limit 5 \
+        "$(program cuda_parity)"
+    tell_racecheck_limits
     step "memcheck, repack" sanitized memcheck "$(program cuda_repack)"
     step "memcheck, self-test" sanitized memcheck "$(program cuda_self_test)"
     step "memcheck, five lives" env MMOE_GPU_CYCLES=5 compute-sanitizer --tool memcheck \
@@ -85,4 +126,7 @@ if command -v compute-sanitizer >/dev/null; then
 else
     echo "compute-sanitizer is not here"
 fi
+[ -n "${MMOE_GPU_SKIP_BENCH:-}" ] ||
+    step "benchmark, three starts" "$(dirname -- "${BASH_SOURCE[0]}")/bench.sh" "$build" \
+        "$([ "$csv" = /dev/null ] && echo /dev/null || echo "${csv%.csv}.bench.csv")"
 exit "$failed"

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "marlin_moe.h"
 
@@ -27,9 +27,9 @@ class CpuTestDevice final : public TestDevice {
   public:
     [[nodiscard]] mmoe_device_kind kind() const override { return MMOE_DEVICE_CPU; }
     void* allocate(size_t size_bytes) override {
-        return std::aligned_alloc(256, (size_bytes + 256) / 256 * 256);
+        return ::operator new(size_bytes + 1, kAlignment);
     }
-    void release(void* memory) override { std::free(memory); }
+    void release(void* memory) override { ::operator delete(memory, kAlignment); }
     void upload(void* to, const void* from, size_t size_bytes) override {
         if (size_bytes != 0) std::memcpy(to, from, size_bytes);
     }
@@ -37,6 +37,9 @@ class CpuTestDevice final : public TestDevice {
         if (size_bytes != 0) std::memcpy(to, from, size_bytes);
     }
     void synchronize() override {}
+
+  private:
+    static constexpr std::align_val_t kAlignment{256};
 };
 
 }  // namespace mmoe

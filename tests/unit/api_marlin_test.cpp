@@ -394,12 +394,36 @@ void scales_change_their_type(void**) {
     for (int i = 0; i < 128; ++i) assert_true(wide.data<float>()[i] == 1.0F + 0x1p-6F);
 }
 
+// The type that is proposed: the config's, else bf16, and on both sides the same.
+void both_sides_propose_one_type(void**) {
+    mmoe_quant_fields fields = {};
+    fields.bits = 4;
+    fields.group_size = 32;
+    mmoe_marlin_matrix shape = {};
+    shape.expert_count = 1;
+    shape.inputs = 64;
+    shape.outputs = 64;
+    const mmoe_dtype config_types[] = {0, MMOE_DTYPE_F32, MMOE_DTYPE_F16, MMOE_DTYPE_BF16};
+    for (const mmoe_dtype asked : config_types) {
+        fields.scale_dtype = asked;
+        const mmoe_dtype proposed = asked == 0 ? MMOE_DTYPE_BF16 : asked;
+        const PublicMarlin batch(fields, shape);
+        for (const mmoe_role role : {MMOE_ROLE_SCALE, MMOE_ROLE_BIAS}) {
+            const mmoe_marlin_description described = batch.describe(role);
+            assert_int_equal(described.marlin.dtype, proposed);
+            assert_int_equal(described.file.dtype, proposed);
+            assert_int_equal(described.file_bytes, described.marlin_bytes);
+        }
+    }
+}
+
 }  // namespace
 
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(drawn_matrices_follow_the_formulas),
         cmocka_unit_test(scales_change_their_type),
+        cmocka_unit_test(both_sides_propose_one_type),
     };
     return cmocka_run_group_tests_name("unit_api_marlin", tests, nullptr, nullptr);
 }

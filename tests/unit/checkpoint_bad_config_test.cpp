@@ -40,6 +40,8 @@ const BadCase kBad[] = {
      "hidden_size: expected a whole number"},
     {"hidden size with a fraction", R"({"hidden_size":256.5})", Code::kBadData,
      "hidden_size: expected a whole number"},
+    {"hidden size of 2^64 - 1", R"({"hidden_size":18446744073709551615})", Code::kBadData,
+     "hidden_size: expected a whole number"},
     {"hidden size of 2^64", R"({"hidden_size":18446744073709551616})", Code::kBadData,
      "hidden_size: expected a whole number"},
     // ---- Methods ----

@@ -107,6 +107,64 @@ void interleaved_rows_are_read_apart(void**) {
     }
 }
 
+// Which tensor, its shape in the file, and what is said when an expert's part is asked for. The
+// builder leaves the shapes of scales to room unpack.
+struct UncutCase {
+    const char* name;
+    bool fused;
+    const char* tensor;
+    std::vector<int64_t> shape;
+    Projection projection;
+    Code code;
+    const char* sentence;
+};
+const UncutCase kUncut[] = {
+    {"odd rows of gate and up",
+     true,
+     "gate_up_proj.weight_scale",
+     {kExperts, 65, 2},
+     Projection::kUp,
+     Code::kUnsupported,
+     "model.layers.0.mlp.experts.gate_up_proj.weight_scale: expected rows that divide into gate "
+     "and up, got 65"},
+    {"no rows of gate and up",
+     true,
+     "gate_up_proj.weight_scale",
+     {kExperts, 0, 2},
+     Projection::kGate,
+     Code::kUnsupported,
+     "model.layers.0.mlp.experts.gate_up_proj.weight_scale: expected rows that divide into gate "
+     "and up, got 0"},
+    {"three dimensions of one expert",
+     false,
+     "1.down_proj.weight_scale",
+     {kHidden, 1, 1},
+     Projection::kDown,
+     Code::kBadData,
+     "model.layers.0.mlp.experts.1.down_proj.weight_scale: expected at most 2 dimensions, got "
+     "[64, 1, 1]"},
+};
+
+void parts_that_cannot_be_cut_are_refused(void**) {
+    const ScratchFolder folder("checkpoint_uncut");
+    const std::string experts = "model.layers.0.mlp.experts.";
+    for (const UncutCase& c : kUncut) {
+        SmallTensors model = c.fused ? fused_model() : packed_model();
+        for (auto& [name, tensor] : model) {  // every expert's, or layers would differ
+            if (name == experts + c.tensor || (!c.fused && name.ends_with(c.tensor + 1))) {
+                tensor = {"BF16", c.shape};
+            }
+        }
+        const auto checkpoint = open_model(folder, model, kAsymmetric4);
+        expect_usable(*checkpoint, 0, experts);
+        const auto part =
+            checkpoint->expert_tensor(checkpoint->layers()[0], 1, c.projection, Role::kScale);
+        if (part.ok()) fail_msg("%s: accepted", c.name);
+        if (part.status().code() != c.code) fail_msg("%s: %s", c.name, part.status().message());
+        assert_string_equal(part.status().message(), c.sentence);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -115,6 +173,7 @@ int main() {
         cmocka_unit_test(gate_and_up_of_one_expert_may_share_a_tensor),
         cmocka_unit_test(gate_and_up_share_their_group_index),
         cmocka_unit_test(interleaved_rows_are_read_apart),
+        cmocka_unit_test(parts_that_cannot_be_cut_are_refused),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -12,10 +12,15 @@ __device__ __forceinline__ uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t 
     return result;
 }
 
+// sm_90 has the instruction; before, adding -0 to the product is the same.
 __device__ __forceinline__ uint32_t mul_bf16x2(uint32_t a, uint32_t b) {
+#if __CUDA_ARCH__ >= 900
     uint32_t result;
     asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
     return result;
+#else
+    return fma_bf16x2(a, b, 0x80008000);
+#endif
 }
 
 __device__ __forceinline__ uint32_t cvt_bf16x2(float low, float high) {

@@ -88,4 +88,12 @@ __device__ __forceinline__ void ldmatrix_x2(uint32_t (&fragment)[2], uint32_t ro
                  : "r"(row_address));
 }
 
+// Four of them: two of the first operand, two of the second; every lane gives the address of a row.
+__device__ __forceinline__ void ldmatrix_x4(uint32_t (&first)[2], uint32_t (&second)[2],
+                                            uint32_t row_address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(first[0]), "=r"(first[1]), "=r"(second[0]), "=r"(second[1])
+                 : "r"(row_address));
+}
+
 }  // namespace mmoe::cuda::ptx

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The expert weights of one layer, repacked for a device.
 
+use std::any::Any;
 use std::ffi::c_void;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
@@ -111,15 +112,25 @@ pub struct ExpertTensor<'a> {
     pub tensor: Tensor<'a>,
 }
 
-/// A progress callback behind a C pointer; a panic in it stops the load.
-unsafe extern "C" fn progress<F: FnMut(u64, u64) -> bool>(
-    user: *mut c_void,
-    done_bytes: u64,
-    total_bytes: u64,
-) -> i32 {
-    let callback = &mut *(user as *mut F);
-    let go_on = catch_unwind(AssertUnwindSafe(|| callback(done_bytes, total_bytes)));
-    i32::from(!matches!(go_on, Ok(true)))
+/// A progress closure behind a C pointer, and the panic that it ended with.
+struct Progress<F> {
+    callback: F,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl<F: FnMut(u64, u64) -> bool> Progress<F> {
+    /// C code is on the stack, so no panic may pass; it stops the load instead.
+    unsafe extern "C" fn call(user: *mut c_void, done_bytes: u64, total_bytes: u64) -> i32 {
+        let progress = &mut *(user as *mut Progress<F>);
+        let callback = &mut progress.callback;
+        match catch_unwind(AssertUnwindSafe(|| callback(done_bytes, total_bytes))) {
+            Ok(go_on) => i32::from(!go_on),
+            Err(panic) => {
+                progress.panic = Some(panic);
+                1
+            }
+        }
+    }
 }
 
 impl BundleBuilder {
@@ -189,19 +200,21 @@ impl Bundle {
     }
 
     /// As [`Bundle::load`]; `on_progress` gets done and total bytes, and returns whether to go on.
+    /// If it panics the load stops, and the panic goes on from here.
     pub fn load_with<F: FnMut(u64, u64) -> bool>(
         context: &Context,
         checkpoint: &Checkpoint,
         layer: u32,
         options: impl Into<BundleOptions>,
-        mut on_progress: F,
+        on_progress: F,
     ) -> Result<Bundle> {
+        let mut progress = Progress { callback: on_progress, panic: None };
         let mut options = options.into().to_raw();
-        options.progress = Some(progress::<F>);
-        options.progress_user = &mut on_progress as *mut F as *mut c_void;
+        options.progress = Some(Progress::<F>::call);
+        options.progress_user = &mut progress as *mut Progress<F> as *mut c_void;
         let mut raw = std::ptr::null_mut();
         // SAFETY: all pointers are valid during the call, which is when `progress` is called.
-        check(|error| unsafe {
+        let loaded = check(|error| unsafe {
             (context.api().mmoe_bundle_load)(
                 context.inner.raw,
                 checkpoint.raw,
@@ -210,8 +223,12 @@ impl Bundle {
                 &mut raw,
                 error,
             )
-        })?;
-        Ok(Bundle::from_raw(context, raw))
+        })
+        .map(|()| Bundle::from_raw(context, raw));
+        if let Some(panic) = progress.panic {
+            resume_unwind(panic);
+        }
+        loaded
     }
 
     /// Writes the bundle to one file, whole or not at all.

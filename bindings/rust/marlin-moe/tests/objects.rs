@@ -154,6 +154,30 @@ fn loads_can_be_cancelled_and_dropped() {
 }
 
 #[test]
+fn progress_stops_a_load_and_panics_come_back() {
+    let library = Library::load().unwrap();
+    let context = cpu(&library);
+    let checkpoint = Checkpoint::open(&context, &tiny_checkpoint()).unwrap();
+    let load = |on_progress: &mut dyn FnMut(u64, u64) -> bool| {
+        Bundle::load_with(&context, &checkpoint, 0, Split::default(), on_progress)
+    };
+    let mut seen = (0, 0);
+    load(&mut |done, total| {
+        assert!(done >= seen.0 && done <= total);
+        seen = (done, total);
+        true
+    })
+    .unwrap();
+    assert!(seen.0 == seen.1 && seen.1 > 0, "{seen:?}");
+    let stopped = load(&mut |_, _| false).err().unwrap();
+    assert_eq!(stopped.kind(), ErrorKind::Cancelled);
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        load(&mut |_, _| panic!("no more")).map(drop)
+    }));
+    assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"no more"));
+}
+
+#[test]
 fn experts_come_and_go() {
     let library = Library::load().unwrap();
     let context = cpu(&library);
