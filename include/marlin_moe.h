@@ -1145,6 +1145,10 @@ typedef struct mmoe_executor_options {
                                    while the executor lives; it then keeps none of its own.
                                    NULL: it allocates one. */
     uint64_t workspace_bytes; /**< Of `workspace`; mmoe_executor_plan()'s `resident_bytes`. */
+    const char* row;          /**< CUDA: part of the names of the kernels that may serve, as
+                                   mmoe_executor_explain() writes them, whatever the number of
+                                   tokens; read during the call. NULL: all, each where it is
+                                   fastest. */
 } mmoe_executor_options;
 
 /**
@@ -1263,7 +1267,8 @@ MMOE_API mmoe_status mmoe_executor_poll(mmoe_executor* executor, mmoe_executor_f
                                         mmoe_error* error);
 
 /**
- * Tells which kernels serve T tokens of a bundle, and why each better one was passed over.
+ * Tells which kernels serve T tokens of a bundle, and why each better one was passed over; on CUDA
+ * also which others could.
  *
  * @param executor        The executor asked; NULL gives an empty text.
  * @param bundle          The bundle asked about; NULL gives an empty text.

@@ -30,7 +30,8 @@ struct Request {
     std::vector<int64_t> tokens = {1, 16, 256};
     int64_t threads = 0;
     mmoe_precision precision = MMOE_PRECISION_DEFAULT;
-    bool json = false;
+    std::string row;
+    bool sweep = false, json = false;
 };
 
 struct Samples {
@@ -77,13 +78,27 @@ std::string chosen_rows(const std::string& explanation) {
     std::vector<std::string> rows;
     for (const std::string& line : split(explanation, '\n')) {
         const size_t colon = line.find(": ");
-        if (colon == std::string::npos || line.find(" passed over") != std::string::npos) continue;
+        if (colon == std::string::npos || line.find(" passed over") != std::string::npos ||
+            line.find(" also serves") != std::string::npos) {
+            continue;
+        }
         const std::string row = line.substr(colon + 2);
         if (std::find(rows.begin(), rows.end(), row) == rows.end()) rows.push_back(row);
     }
     std::string text;
     for (const std::string& row : rows) text += (text.empty() ? "" : " + ") + row;
     return text;
+}
+
+// Every row that the explanation names.
+std::set<std::string> named_rows(const std::string& explanation) {
+    std::set<std::string> rows;
+    for (const std::string& line : split(explanation, '\n')) {
+        const size_t colon = line.find(": ");
+        if (colon == std::string::npos) continue;
+        rows.insert(line.substr(colon + 2, line.find(' ', colon + 2) - colon - 2));
+    }
+    return rows;
 }
 
 // What the processor could do; measured beside every number of tokens, since a shared memory
@@ -113,8 +128,7 @@ class Roofs {
     ReadProbe read_;
 };
 
-Json bench_tokens(const Device& device, const Request& request, BenchWeights& weights,
-                  const Roofs* roofs, int64_t tokens) {
+RunShape run_shape(const Request& request, int64_t tokens, const std::string& row) {
     const BenchLayer& layer = request.layer;
     RunShape shape;
     shape.tokens = tokens;
@@ -122,6 +136,14 @@ Json bench_tokens(const Device& device, const Request& request, BenchWeights& we
     shape.hidden_size = layer.hidden;
     shape.hidden_dtype = shape.output_dtype = layer.dtype;
     shape.precision = request.precision;
+    shape.row = row;
+    return shape;
+}
+
+Json bench_tokens(const Device& device, const Request& request, BenchWeights& weights,
+                  const Roofs* roofs, int64_t tokens, const std::string& row) {
+    const BenchLayer& layer = request.layer;
+    const RunShape shape = run_shape(request, tokens, row);
     Runner runner(device, weights.first(), shape);
     Random random(3);
     std::vector<float> hidden(static_cast<size_t>(tokens * layer.hidden));
@@ -165,6 +187,34 @@ void print_result(const Json& result) {
     std::printf("  %s\n", result["row"].get<std::string>().c_str());
 }
 
+// Times every row that can serve, beside `chosen`; adds them to it as `other_rows`, and the
+// fastest, if that is another one, as `better_row`.
+void sweep_rows(const Device& device, const Request& request, BenchWeights& weights, Json* chosen) {
+    const auto tokens = (*chosen)["tokens"].get<int64_t>();
+    const Runner asked(device, weights.first(), run_shape(request, tokens, request.row));
+    (*chosen)["other_rows"] = Json::array();
+    double best = (*chosen)["us_median"].get<double>();
+    for (const std::string& row : named_rows(asked.explain(weights.first()))) {
+        if (row == (*chosen)["row"].get<std::string>()) continue;
+        try {
+            Json result = bench_tokens(device, request, weights, nullptr, tokens, row);
+            if (!request.json) print_result(result);
+            if (result["us_median"].get<double>() < best) {
+                best = result["us_median"].get<double>();
+                (*chosen)["better_row"] = row;
+            }
+            (*chosen)["other_rows"].push_back(std::move(result));
+        } catch (const Refused& refused) {
+            if (refused.status() != MMOE_ERR_UNSUPPORTED) throw;  // this one cannot serve
+        }
+    }
+    if (request.json) return;
+    const bool better = chosen->contains("better_row");
+    std::printf("%6d tokens  %s\n", static_cast<int>(tokens),
+                better ? ("better: " + (*chosen)["better_row"].get<std::string>()).c_str()
+                       : "nothing is better than the row that was chosen");
+}
+
 Request parse_request(int argc, char** argv) {
     Request request;
     const std::string shapes = shape_names();
@@ -186,6 +236,10 @@ Request parse_request(int argc, char** argv) {
             {"threads", "N", "CPU threads; 0: all (0)", into(&request.threads, 0, 1024)},
             {"tier", "NAME", "best CPU instructions to use, such as avx2 (best)",
              into(&request.tier)},
+            {"row", "NAME", "part of the names of the CUDA kernels that may serve (all)",
+             into(&request.row)},
+            {"sweep", nullptr, "time every CUDA kernel that can serve, and say what is better",
+             into(&request.sweep)},
             {"json", nullptr, "print JSON", into(&request.json)}}},
           argc, argv);
     set_shape(&request.layer, request.shape);
@@ -194,6 +248,9 @@ Request parse_request(int argc, char** argv) {
     }
     request.layer.group_size = request.group == "channel" ? MMOE_GROUP_SIZE_CHANNEL
                                                           : parse_number(request.group, 1, 1 << 20);
+    if (request.device == "cpu" && (request.sweep || !request.row.empty())) {
+        throw UsageError("--row and --sweep: the CPU has one kernel a GEMM, choose a CUDA device");
+    }
     if (request.dtype != "bf16" && request.dtype != "fp16") {
         throw UsageError("--dtype: expected bf16 or fp16, got '" + request.dtype + "'");
     }
@@ -238,9 +295,11 @@ int run_bench(int argc, char** argv) {
                     request.dtype.c_str(), bytes_text(weights.all_bytes()).c_str());
     }
     for (const int64_t tokens : request.tokens) {
-        report["results"].push_back(
-            bench_tokens(device, request, weights, roofs ? &*roofs : nullptr, tokens));
-        if (!request.json) print_result(report["results"].back());
+        Json chosen =
+            bench_tokens(device, request, weights, roofs ? &*roofs : nullptr, tokens, request.row);
+        if (!request.json) print_result(chosen);
+        if (request.sweep) sweep_rows(device, request, weights, &chosen);
+        report["results"].push_back(std::move(chosen));
     }
     if (request.json) std::printf("%s\n", report.dump(2).c_str());
     return kExitOk;

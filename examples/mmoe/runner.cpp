@@ -52,6 +52,7 @@ mmoe_executor_options executor_options(const RunShape& shape) {
     options.hidden_dtype = shape.hidden_dtype;
     options.output_dtype = shape.output_dtype;
     options.precision = shape.precision;
+    if (!shape.row.empty()) options.row = shape.row.c_str();
     return options;
 }
 

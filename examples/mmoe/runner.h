@@ -18,8 +18,10 @@ struct RunShape {
     mmoe_dtype hidden_dtype = MMOE_DTYPE_BF16;
     mmoe_dtype output_dtype = MMOE_DTYPE_BF16;
     mmoe_precision precision = MMOE_PRECISION_DEFAULT;
+    std::string row;  // part of the names of the CUDA kernels that may serve; empty: all
 };
 
+// Good as long as `shape`.
 mmoe_executor_options executor_options(const RunShape& shape);
 
 // Values of --precision, for --help. parse_precision() throws UsageError.

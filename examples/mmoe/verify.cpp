@@ -43,7 +43,8 @@ struct Mode {
 };
 
 RunShape run_shape(const LayerView& view, const ReferenceCase& c, const Mode& mode) {
-    return {c.tokens, c.top_k, view.layer.hidden_size, c.dtype, mode.output_dtype, mode.precision};
+    return {c.tokens,       c.top_k, view.layer.hidden_size, c.dtype, mode.output_dtype,
+            mode.precision, {}};
 }
 
 // The CPU has an exact mode, so a refusal there is a failure; CUDA need not have one.

@@ -43,8 +43,6 @@ template <class Type>
 constexpr Row decode_one_row(const char* name) noexcept {
     return {.name = name,
             .refuse = &refuse_decode_one<Type>,
-            .least_mean_tokens = 0,
-            .most_mean_tokens = 1,
             .first_capability = 90,
             .last_capability = INT32_MAX,
             .tile_tokens = 1,

@@ -15,7 +15,6 @@ struct DecodePlan {
     static constexpr int32_t kRingBytes =
         kDecodeWarps * kDecodeDepth * decode_unit_bytes(Type::kBits, kUnitGroups);
     static constexpr int32_t kSharedBytes = DecodePartials<Type::kRows>::kBytes + kRingBytes;
-    static constexpr int32_t kMostMeanTokens = Type::kRows;
 };
 
 // Whether the scales of a unit are one an output, or one a run of its `kUnitGroups` equal runs.
@@ -57,8 +56,6 @@ template <class Type>
 constexpr Row decode_row(const char* name) noexcept {
     return {.name = name,
             .refuse = &refuse_decode<Type>,
-            .least_mean_tokens = 0,
-            .most_mean_tokens = DecodePlan<Type>::kMostMeanTokens,
             .first_capability = 90,
             .last_capability = INT32_MAX,
             .tile_tokens = Type::kRows,

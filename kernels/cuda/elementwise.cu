@@ -5,6 +5,8 @@
 
 #include "cuda/elementwise.h"
 #include "cuda/number.h"
+#include "cuda/overlap.h"
+#include "cuda/ptx/sync.h"
 
 namespace mmoe::cuda {
 namespace {
@@ -117,6 +119,7 @@ __device__ __forceinline__ void store_sums(const CombineArgs& args, int64_t toke
 }
 
 __global__ void __launch_bounds__(kThreads) moe_combine(const CombineArgs args) {
+    ptx::griddepcontrol_wait();
     const int64_t token = blockIdx.x;
     const auto column = static_cast<int32_t>((blockIdx.y * kThreads + threadIdx.x) * kLaneColumns);
     if (column >= args.columns || token >= live_tokens(args.tokens, args.token_count)) return;
@@ -156,8 +159,14 @@ int launch_gather(const GatherArgs& args, void* stream) noexcept {
 
 int launch_combine(const CombineArgs& args, void* stream) noexcept {
     const int32_t lanes = (args.columns + kLaneColumns - 1) / kLaneColumns;
-    moe_combine<<<grid(args.tokens, lanes), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
-    return cudaGetLastError();
+    auto overlap = overlap_attribute();
+    const cudaLaunchConfig_t config = {.gridDim = grid(args.tokens, lanes),
+                                       .blockDim = dim3(kThreads),
+                                       .dynamicSmemBytes = 0,
+                                       .stream = static_cast<cudaStream_t>(stream),
+                                       .attrs = &overlap,
+                                       .numAttrs = args.overlaps ? 1U : 0U};
+    return cudaLaunchKernelEx(&config, moe_combine, args);
 }
 
 }  // namespace mmoe::cuda

@@ -47,6 +47,7 @@ struct CombineArgs {
     int32_t columns;
     int64_t tokens;
     const int32_t* token_count;  // [1] or null: `tokens`
+    bool overlaps;               // may start while the launch before it ends
 };
 
 int launch_stage(const StageArgs& args, void* stream) noexcept;

@@ -26,6 +26,13 @@ struct GemmArgs {
 
     void* out;  // 16-bit [rows, out_stride]
     int64_t out_stride;
+
+    // Of rows that claim their items.
+    ItemQueue* queue;
+    float* partials;      // kPartialBytes for the sums of pieces; null: items are not cut
+    bool routed_earlier;  // the kernel before had waited for routing
 };
+
+constexpr int64_t kPartialBytes = int64_t{264} * 256 * 128 * 4;  // two pieces a processor
 
 }  // namespace mmoe::cuda

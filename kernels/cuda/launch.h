@@ -95,6 +95,9 @@ struct Device {
     int32_t compute_capability = 0;   // 10 * major + minor
     int32_t shared_memory_bytes = 0;  // most that one block may ask for
     uint64_t distrusted_rows = 0;     // bit i: rows()[i] has no code or failed its self-test
+    // Bit i: the caller does not want rows()[i]. Where some are not wanted, the others serve
+    // whatever the number of tokens.
+    uint64_t excluded_rows = 0;
 };
 
 // What a row is chosen by: facts that the host knows before the run.
@@ -116,7 +119,6 @@ struct Problem {
     int32_t hidden_outputs = 0;     // N of GEMM 2
     int32_t hidden_inputs = 0;      // K of GEMM 1
     int32_t intermediate_size = 0;  // I, padded
-    int64_t weight_tiles = 0;       // of 64 outputs by K, of all experts with slots, smaller GEMM
 };
 
 struct GemmArgs;    // gemm_args.h
@@ -128,16 +130,15 @@ struct Row {
     const char* name;  // op.activation.weight.tile.target
     // Null if the row can serve the problem, else a static sentence that says why not.
     const char* (*refuse)(const Problem& problem);
-    int32_t least_mean_tokens, most_mean_tokens;  // of an expert: where it is worth while
-    bool fills_device = false;  // passed over where it has fewer blocks than the device processors
     int32_t first_capability, last_capability;  // devices that this build has its code for
     int32_t tile_tokens;                        // slots of one tile
     int32_t block_tiles;                        // n64 tiles of one block; gate and up together
     int32_t threads;                            // of a block
     int32_t shared_bytes;                       // dynamic shared memory of a block
     int32_t blocks_per_processor;               // that its registers allow
-    bool rounds_weights;                        // to 16 bits, after scaling; else they are exact
-    void (*gated_kernel)(GemmArgs);             // of a first GEMM with gate and up
+    bool claims_items = false;       // blocks claim items; its launches overlap the ones before
+    bool rounds_weights;             // to 16 bits, after scaling; else they are exact
+    void (*gated_kernel)(GemmArgs);  // of a first GEMM with gate and up
     void (*kernel)(GemmArgs);
     void (*layer_kernel)(DecodeArgs) = nullptr;
 };

@@ -6,11 +6,13 @@
 #include <cstring>
 #include <numeric>
 
+#include "cuda/borders.h"
 #include "cuda/decode_launch.h"
 #include "cuda/decode_one.h"
 #include "cuda/elementwise.h"
 #include "cuda/launch.h"
 #include "cuda/moe_gemm.h"
+#include "cuda/overlap.h"
 #include "cuda/prefill_rows.h"
 #include "cuda/routing.h"
 #include "cuda/rows.h"
@@ -19,6 +21,7 @@ namespace mmoe::cuda {
 namespace {
 
 constexpr int32_t kNarrowestTile = 8;
+constexpr int64_t kCutSlots = 64;  // fewer make too little work to be cut
 constexpr int32_t kMostRows = 64;  // bits of Device::distrusted_rows
 
 // All rows in one table.
@@ -43,8 +46,9 @@ Element compute_type(Element hidden_type) noexcept {
 // decode kernel's counters, comes first, wherever the others are.
 struct Workspace {
     size_t ticket, counters, one, tile_count, row_begin, first_tile, tile_expert, row_slot,
-        slot_row, chunk_rows;
-    size_t hidden, intermediate, results, decode_results;
+        slot_row, chunk_rows, queues;
+    size_t hidden, intermediate, results, decode_results, partials;
+    bool has_partials;
     size_t total;
 };
 
@@ -81,12 +85,15 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
         const int64_t chunks = (slots + kRouteChunk - 1) / kRouteChunk;
         parts.chunk_rows = space.take(chunks * experts, sizeof(int32_t));
     }
+    parts.queues = space.take(2, sizeof(ItemQueue));
     const int64_t hidden_rows = layer.ordered_inputs ? slots : tokens;
     parts.hidden = space.take(hidden_rows * layer.w13.inputs, sizeof(uint16_t));
     parts.intermediate = space.take(slots * layer.intermediate_size, sizeof(uint16_t));
     parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
     parts.decode_results = space.take(
         std::min<int64_t>(slots, kDecodeSlots) * decode_results_per_slot(layer.w2), sizeof(float));
+    parts.has_partials = slots >= kCutSlots;
+    if (parts.has_partials) parts.partials = space.take(kPartialBytes, 1);
     parts.total = space.end();
     return parts;
 }
@@ -109,7 +116,8 @@ struct Steps {
         return {at<int32_t>(parts.ticket),      at<int32_t>(parts.tile_count),
                 at<int32_t>(parts.row_begin),   at<int32_t>(parts.first_tile),
                 at<int32_t>(parts.tile_expert), at<int32_t>(parts.row_slot),
-                at<int32_t>(parts.slot_row),    at<int32_t>(parts.chunk_rows)};
+                at<int32_t>(parts.slot_row),    at<int32_t>(parts.chunk_rows),
+                at<ItemQueue>(parts.queues)};
     }
 };
 
@@ -173,7 +181,7 @@ int route(const Steps& steps) noexcept {
 }
 
 // Blocks stay on their processors and walk the items; more than there can be items are not
-// started.
+// started, unless items can be cut.
 int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
     const int32_t parts = args.gated ? 2 : 1;
     const int32_t part_tiles = args.matrix.outputs / 64 / parts;
@@ -183,13 +191,21 @@ int launch_gemm(const Steps& steps, GemmArgs args) noexcept {
     const int64_t tiles =
         std::min<int64_t>(slots, slots / steps.row.tile_tokens + steps.layer.expert_count);
     const int64_t resident = int64_t{steps.device.processor_count} * steps.row.blocks_per_processor;
-    const auto blocks = static_cast<unsigned>(std::min(tiles * args.block_columns, resident));
+    const bool whole = !steps.row.claims_items;
+    const auto blocks =
+        static_cast<unsigned>(whole ? std::min(tiles * args.block_columns, resident) : resident);
+    if (!whole && steps.parts.has_partials) args.partials = steps.at<float>(steps.parts.partials);
     void* arguments[] = {&args};
     const auto kernel = args.gated ? steps.row.gated_kernel : steps.row.kernel;
-    return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(blocks),
-                            dim3(static_cast<unsigned>(steps.row.threads)), arguments,
-                            static_cast<size_t>(steps.row.shared_bytes),
-                            static_cast<cudaStream_t>(steps.stream));
+    auto overlap = overlap_attribute();
+    const cudaLaunchConfig_t config = {
+        .gridDim = dim3(blocks),
+        .blockDim = dim3(static_cast<unsigned>(steps.row.threads)),
+        .dynamicSmemBytes = static_cast<size_t>(steps.row.shared_bytes),
+        .stream = static_cast<cudaStream_t>(steps.stream),
+        .attrs = &overlap,
+        .numAttrs = steps.row.claims_items ? 1U : 0U};
+    return cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), arguments);
 }
 
 int gemm_1(const Steps& steps, const Hidden& hidden) noexcept {
@@ -206,7 +222,10 @@ int gemm_1(const Steps& steps, const Hidden& hidden) noexcept {
                 .x_slots_per_row = hidden.slots_per_row,
                 .slot_weights = layer.router_weight_on_input ? steps.run.expert_weights : nullptr,
                 .out = steps.at<uint16_t>(steps.parts.intermediate),
-                .out_stride = layer.intermediate_size});
+                .out_stride = layer.intermediate_size,
+                .queue = steps.at<ItemQueue>(steps.parts.queues),
+                .partials = nullptr,
+                .routed_earlier = false});
 }
 
 int gemm_2(const Steps& steps) noexcept {
@@ -221,7 +240,10 @@ int gemm_2(const Steps& steps) noexcept {
                                .x_slots_per_row = 0,
                                .slot_weights = nullptr,
                                .out = steps.at<uint16_t>(steps.parts.results),
-                               .out_stride = layer.w2.outputs});
+                               .out_stride = layer.w2.outputs,
+                               .queue = steps.at<ItemQueue>(steps.parts.queues) + 1,
+                               .partials = nullptr,
+                               .routed_earlier = true});
 }
 
 int combine(const Steps& steps) noexcept {
@@ -238,7 +260,8 @@ int combine(const Steps& steps) noexcept {
                            .output_stride = run.output_stride,
                            .columns = steps.layer.hidden_size,
                            .tokens = run.tokens,
-                           .token_count = run.token_count},
+                           .token_count = run.token_count,
+                           .overlaps = steps.row.claims_items},
                           steps.stream);
 }
 
@@ -291,16 +314,16 @@ std::span<const Row> rows() noexcept {
 
 const char* passed_over(const Row& row, const Problem& problem) noexcept {
     const auto index = static_cast<size_t>(&row - rows().data());
+    if ((problem.device.excluded_rows >> index & 1) != 0) return "another row was asked for";
     if ((problem.device.distrusted_rows >> index & 1) != 0) {
         return "it has no code for this device or failed its self-test";
     }
     if (const char* reason = row.refuse(problem)) return reason;
-    if (problem.mean_tokens < row.least_mean_tokens) return "an expert has too few tokens";
-    if (problem.mean_tokens > row.most_mean_tokens) return "its tile is too narrow";
-    const int64_t processors = problem.device.processor_count;
-    if (row.fills_device && problem.weight_tiles < row.block_tiles * processors) {
-        return "its blocks are too few for the device";
-    }
+    if (problem.device.excluded_rows != 0) return nullptr;
+    const Border border = border_of(row);
+    if (problem.mean_tokens < border.least) return "an expert has too few tokens";
+    if (problem.mean_tokens > border.most) return "an expert has too many tokens";
+    if (problem.slots > border.most_slots) return "there are too many slots";
     return nullptr;
 }
 
@@ -335,8 +358,6 @@ Problem describe(const Device& device, const Layer& layer, const Run& run) noexc
     problem.hidden_inputs = layer.w13.inputs;
     problem.hidden_outputs = layer.w2.outputs;
     problem.intermediate_size = layer.intermediate_size;
-    problem.weight_tiles = std::min<int64_t>(layer.expert_count, slots) *
-                           (std::min(layer.w13.outputs, layer.w2.outputs) / 64);
     return problem;
 }
 

@@ -10,15 +10,13 @@
 
 namespace mmoe::cuda {
 
-using PrefillNarrow = PrefillShape<4, 64, 32, false>;
-using PrefillWide = PrefillShape<2, 128, 32, false>;
-using PrefillWideFine = PrefillShape<2, 128, 32, true>;
-
-// The border between rows on an H100, in mean tokens of an expert. From two on, these rows stream
-// weights faster than the general ones; up to 36, blocks of 512 outputs read x seldom enough to
-// beat tiles of 128 tokens.
-constexpr int32_t kPrefillMeanTokens = 2;
-constexpr int32_t kNarrowMeanTokens = 36;
+// Four multiplying warp groups hide each other's latencies where conversion is most of the work.
+using PrefillThin = PrefillShape<4, 2, 32, 32, false>;
+using PrefillNarrow = PrefillShape<2, 4, 64, 32, false>;
+using PrefillWide = PrefillShape<2, 2, 128, 32, false>;
+// Experts that have a little more than 128 tokens need one such tile.
+using PrefillWidest = PrefillShape<2, 2, 160, 128, false>;
+using PrefillWideFine = PrefillShape<2, 2, 128, 32, true>;
 
 template <class Number, int kBits, class Shape>
 const char* refuse_prefill(const Problem& problem) {
@@ -43,12 +41,8 @@ const char* refuse_prefill(const Problem& problem) {
 template <class Number, int kBits, class Shape>
 constexpr Row prefill_row(const char* name) noexcept {
     using Gated = PrefillTile<Number, kBits, Shape, true>;
-    constexpr bool kNarrow = Shape::kTokens < 128;
     return {.name = name,
             .refuse = &refuse_prefill<Number, kBits, Shape>,
-            .least_mean_tokens = kPrefillMeanTokens,
-            .most_mean_tokens = kNarrow ? kNarrowMeanTokens : INT32_MAX,
-            .fills_device = kNarrow,
             .first_capability = 90,
             .last_capability = 90,
             .tile_tokens = Shape::kTokens,
@@ -56,6 +50,7 @@ constexpr Row prefill_row(const char* name) noexcept {
             .threads = Gated::kThreads,
             .shared_bytes = PrefillPlan<Gated>::kTotal,
             .blocks_per_processor = 1,
+            .claims_items = true,
             .rounds_weights = true,
             .gated_kernel = &moe_prefill<Gated>,
             .kernel = &moe_prefill<PrefillTile<Number, kBits, Shape, false>>};

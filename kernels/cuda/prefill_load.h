@@ -5,7 +5,7 @@
 // warp groups by as many stages as there are.
 #pragma once
 
-#include "cuda/prefill_tile.h"
+#include "cuda/prefill_queue.h"
 #include "cuda/ptx/cp_async.h"
 
 namespace mmoe::cuda {
@@ -20,14 +20,17 @@ class HiddenLoader {
 
   public:
     static constexpr int kArrivals = 32 * Tile::kHiddenWarps;
+    static constexpr bool kReadsEarly = false;  // x is what the kernel before wrote
 
     __device__ __forceinline__ HiddenLoader(const GemmArgs& args, uint32_t shared)
-        : args_(args), sources_(shared + Plan::kSources) {}
+        : args_(args), shared_(shared), sources_(shared + Plan::kSources) {}
 
-    __device__ __forceinline__ void begin(const PrefillWork& work) {
-        rows_ = work.rows;
+    // Finds the rows of the work that will begin next.
+    __device__ __forceinline__ void prepare(uint32_t place_of_work) {
+        const PrefillWork work = read_work(place_of_work);
+        if (work.rows == 0) return;
         const int lane = threadIdx.x % 32;
-        __syncwarp();
+        const uint32_t sources = other_sources();
         for (int i = lane / 8; i < kOwnGroups; i += 4) {
             const int place = first_row(i) + lane % 8;
             if (place >= Tile::kTokens) break;
@@ -36,10 +39,15 @@ class HiddenLoader {
                                        ? args_.routing.row_slot[row] / args_.x_slots_per_row
                                        : row;
             const int even_first = place / 8 * 8 + place % 2 * 4 + place % 8 / 2;
-            ptx::st_shared_u64(sources_ + 8 * even_first,
+            ptx::st_shared_u64(sources + 8 * even_first,
                                reinterpret_cast<uint64_t>(static_cast<const uint16_t*>(args_.x) +
                                                           source * args_.x_stride));
         }
+    }
+
+    __device__ __forceinline__ void begin(const PrefillWork& work, uint32_t /*place*/) {
+        rows_ = work.rows;
+        sources_ = other_sources();
         __syncwarp();
     }
 
@@ -68,12 +76,21 @@ class HiddenLoader {
         ptx::cp_async_mbarrier_arrive_noinc(ring.full());
     }
 
+    __device__ __forceinline__ void end(const Ring<Tile>& ring) const {
+        ptx::cp_async_mbarrier_arrive_noinc(ring.full());
+    }
+
   private:
     static __device__ __forceinline__ int first_row(int i) {
         return 8 * (Tile::kHiddenWarps * i + threadIdx.x / 32);
     }
 
+    __device__ __forceinline__ uint32_t other_sources() const {
+        return 2 * (shared_ + Plan::kSources) + Plan::kSourceBytes - sources_;
+    }
+
     const GemmArgs& args_;
+    uint32_t shared_;
     // [tokens] addresses of the rows of x; of each eight, even ones first
     uint32_t sources_;
     int32_t rows_;
@@ -92,18 +109,24 @@ class WeightLoader {
 
   public:
     static constexpr int kArrivals = 32 + 1;
+    static constexpr bool kReadsEarly = true;  // weights need routing alone
 
     __device__ __forceinline__ WeightLoader(const GemmArgs& args, uint32_t /*shared*/)
         : args_(args) {}
 
-    __device__ __forceinline__ void begin(const PrefillWork& work) {
+    __device__ __forceinline__ void prepare(uint32_t /*place_of_work*/) const {}
+
+    __device__ __forceinline__ void begin(const PrefillWork& work, uint32_t place) {
         const Matrix& matrix = args_.matrix;
-        work_ = work;
-        group_input_ = 0;
+        place_of_work_ = place;
         codes_ =
             static_cast<const uint8_t*>(matrix.codes) + work.expert * matrix.expert_stride_bytes +
-            strip_tile<Tile>(args_, work.block, lane() % Tile::kStrips) * matrix.tile_stride_bytes;
-        const int64_t first_row = int64_t{work.expert} * matrix.groups() * matrix.outputs;
+            strip_tile<Tile>(args_, work.block, lane() % Tile::kStrips) * matrix.tile_stride_bytes +
+            work.first_input / 16 * Tile::Weight::kTileBytes;
+        const int32_t first_group = work.first_input / matrix.group_size;
+        group_input_ = first_group * matrix.group_size;
+        const int64_t first_row =
+            (int64_t{work.expert} * matrix.groups() + first_group) * matrix.outputs;
 #pragma unroll
         for (int i = 0; i < kOwnChunks; ++i) {
             const int place = lane() + 32 * i;
@@ -123,12 +146,10 @@ class WeightLoader {
         const int32_t inputs = min(args_.matrix.inputs - input, Tile::kInputs);
         const uint32_t strip_bytes = inputs / 16 * Tile::Weight::kTileBytes;
         if (lane() == 0) {
-            if (input == 0) {
-                ptx::st_shared_128(ring.work(),
-                                   make_uint4(work_.expert, work_.row, work_.rows, work_.block));
-            }
+            if (place_of_work_ != 0) write_work(ring.work(), read_work(place_of_work_));
             ptx::mbarrier_arrive_expect_tx(ring.full(), Tile::kStrips * strip_bytes);
         }
+        place_of_work_ = 0;
         __syncwarp();
         if (lane() < Tile::kStrips) {
             ptx::cp_async_bulk(ring.weights() + lane() * Plan::kStripBytes, codes_, strip_bytes,
@@ -140,6 +161,14 @@ class WeightLoader {
             load_group(place);
             group_input_ += args_.matrix.group_size;
             place += Plan::kGroupBytes;
+        }
+        ptx::cp_async_mbarrier_arrive_noinc(ring.full());
+    }
+
+    __device__ __forceinline__ void end(const Ring<Tile>& ring) const {
+        if (lane() == 0) {
+            write_work(ring.work(), {});
+            ptx::mbarrier_arrive(ring.full());
         }
         ptx::cp_async_mbarrier_arrive_noinc(ring.full());
     }
@@ -160,28 +189,40 @@ class WeightLoader {
     }
 
     const GemmArgs& args_;
-    PrefillWork work_;
-    int32_t group_input_;   // first input of the next group
-    const uint8_t* codes_;  // of this lane's strip, next stage
+    uint32_t place_of_work_;  // 0: the multiplying warps have it
+    int32_t group_input_;     // first input of the next group
+    const uint8_t* codes_;    // of this lane's strip, next stage
     // This lane's chunks of the next group, and what they are.
     const uint8_t* chunks_[kOwnChunks];
     bool scales_[kOwnChunks];
     bool exists_[kOwnChunks];
 };
 
-// All items of this block, through `loader`.
+// All that this block claims, through a loader. What comes next is claimed and found while the work
+// before it is loaded.
 template <class Tile, class Loader>
-__device__ __forceinline__ void load_items(const GemmArgs& args, uint32_t shared, int32_t items) {
+__device__ __forceinline__ void load_items(const GemmArgs& args, uint32_t shared) {
+    if (!Loader::kReadsEarly || !args.routed_earlier) ptx::griddepcontrol_wait();
+    if (threadIdx.x == 0) ptx::griddepcontrol_launch_dependents();
     Loader loader(args, shared);
+    Claims<Tile> claims(args, shared);
     Ring<Tile> ring = {shared};
-    for (int32_t item = blockIdx.x; item < items; item += gridDim.x) {
-        loader.begin(locate_prefill<Tile>(args, item));
-        for (int32_t input = 0; input < args.matrix.inputs; input += Tile::kInputs) {
+    uint32_t next = claims.next();
+    loader.prepare(next);
+    for (PrefillWork work = read_work(next); work.rows != 0; work = read_work(next)) {
+        loader.begin(work, next);
+        const int32_t first = work.first_input;
+        for (int32_t input = first; input < work.end_input; input += Tile::kInputs) {
             ptx::mbarrier_wait(ring.empty(), ring.round ^ 1);  // the first round finds it empty
             loader.load(ring, input);
             ring.advance();
+            if (input != first) continue;
+            next = claims.next();
+            loader.prepare(next);
         }
     }
+    ptx::mbarrier_wait(ring.empty(), ring.round ^ 1);
+    loader.end(ring);
     ptx::cp_async_wait_all();  // no copy outlives its thread
 }
 

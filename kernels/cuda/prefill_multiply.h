@@ -170,10 +170,11 @@ struct GroupWalk {
     int32_t steps_left;  // of this group, the ones under way included
 
     __device__ __forceinline__ void begin(const GemmArgs& args, const StageReader<Tile>& reader,
-                                          const Ring<Tile>& ring) {
+                                          const Ring<Tile>& ring, int32_t first_input) {
         place = ring.groups();
         reader.group(place, groups);
-        steps_left = args.matrix.group_size / 16;
+        const int32_t group_size = args.matrix.group_size;
+        steps_left = (group_size - first_input % group_size) / 16;
     }
     __device__ __forceinline__ void enter(const Ring<Tile>& ring) {
         place = ring.groups() - PrefillPlan<Tile>::kGroupBytes;
@@ -194,43 +195,49 @@ template <class Tile>
 __device__ __forceinline__ void release_before(const Ring<Tile>& ring) {
     const int stage = ring.stage == 0 ? Tile::kStages - 1 : ring.stage - 1;
     const uint32_t barrier = ring.shared + PrefillPlan<Tile>::kEmpty + 8 * stage;
+    __syncwarp();  // one lane answers for what all have read
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(barrier);
 }
 
-// The whole of K for the item that begins at `ring`'s stage, which is full. Leaves the ring at the
-// stage after the last. Words are read three steps before they are multiplied. The code of a unit
-// is straight where it can be: the compiler then converts while it enqueues.
+// The inputs of the work that begins at `ring`'s stage, which is full. Leaves the ring at the stage
+// after the last. Words are read three steps before they are multiplied. The code of a stage is
+// straight where it can be: the compiler then converts while it enqueues. So a last half stage is
+// multiplied whole: what codes its second half holds does not matter, for x is 0 there.
 template <class Tile, int kN>
 __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageReader<Tile>& reader,
-                                              Ring<Tile>& ring, PrefillSums<Tile, kN>& sums) {
+                                              const PrefillWork& work, Ring<Tile>& ring,
+                                              PrefillSums<Tile, kN>& sums) {
     using Plan = PrefillPlan<Tile>;
-    constexpr uint32_t kUnitTiles = Tile::kUnit / 16 * Tile::Weight::kTileBytes;
+    constexpr int kSteps = Tile::kInputs / 16;
+    constexpr int kUnitSteps = Tile::kUnit / 16;
     typename Tile::Weight::Raw raw[2][Tile::kM64];
     uint32_t fragments[2][Tile::kM64][4];
     GroupWalk<Tile> walk;
     sums.clear();
-    walk.begin(args, reader, ring);
+    walk.begin(args, reader, ring, work.first_input);
     reader.words(ring.weights(), 0, raw[0]);
     convert_step<Tile>(raw[0], walk.groups, fragments[0]);
     reader.words(ring.weights(), 1, raw[1]);
     reader.words(ring.weights(), 2, raw[0]);
-    const int32_t units = args.matrix.inputs / Tile::kUnit;
-    for (int32_t unit = 0; unit < units; ++unit) {
-        const bool second = unit % 2 != 0;  // of its stage
-        const bool last = unit + 1 == units;
-        const uint32_t weights = ring.weights() + (second ? kUnitTiles : 0);
-        const uint64_t hidden =
-            ptx::wgmma_descriptor(ring.hidden() + (second ? Plan::kUnitBytes : 0));
-        uint32_t next = last ? weights : weights + kUnitTiles;  // past K, words are not used
+    int32_t inputs = work.end_input - work.first_input;  // that are left
+    for (bool first = true; inputs > 0; first = false) {
+        const bool last = inputs <= Tile::kInputs;
+        const uint32_t weights = ring.weights();
+        const uint32_t hidden = ring.hidden();
+        uint32_t next = weights;  // past K, words are not used
 #pragma unroll
-        for (int step = 0; step < 4; ++step) {
-            issue_step<Tile, kN>(sums, fragments[step % 2], hidden + 2 * step);
+        for (int step = 0; step < kSteps; ++step) {
+            issue_step<Tile, kN>(
+                sums, fragments[step % 2],
+                ptx::wgmma_descriptor(
+                    hidden, step / kUnitSteps * Plan::kUnitBytes + step % kUnitSteps * 32));
             ptx::wgmma_wait_group<1>();  // the step before: its fragments may be rewritten
-            if (step == 0 && !second && unit != 0) release_before(ring);
-            if (step == 3) walk.pass(args, reader, last);
-            if (Tile::kFineGroups && step == 1) walk.pass(args, reader, false);
+            if (step == 0 && !first) release_before(ring);
+            if (step % walk.kSteps == walk.kSteps - 1) {
+                walk.pass(args, reader, inputs <= 16 * (step + 1));
+            }
             convert_step<Tile>(raw[(step + 1) % 2], walk.groups, fragments[(step + 1) % 2]);
-            if (step == 1 && (second || last)) {
+            if (step == kSteps - 3) {
                 ring.advance();
                 if (!last) {
                     wait_full(ring);
@@ -238,8 +245,10 @@ __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageR
                 }
                 walk.enter(ring);
             }
-            reader.words(step == 0 ? weights : next, (step + 3) % 4, raw[(step + 1) % 2]);
+            reader.words(step < kSteps - 3 ? weights : next, (step + 3) % kSteps,
+                         raw[(step + 1) % 2]);
         }
+        inputs -= Tile::kInputs;
     }
     ptx::wgmma_wait_group<0>();
     release_before(ring);

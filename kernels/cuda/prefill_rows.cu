@@ -8,7 +8,7 @@ namespace mmoe::cuda {
 namespace {
 
 struct PrefillRows {
-    static constexpr size_t kMost = 16;
+    static constexpr size_t kMost = 24;
 
     Row rows[kMost];
     size_t count = 0;

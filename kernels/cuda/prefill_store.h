@@ -4,7 +4,7 @@
 // of its own turns them into pieces of rows.
 #pragma once
 
-#include "cuda/prefill_multiply.h"
+#include "cuda/prefill_pieces.h"
 
 namespace mmoe::cuda {
 

@@ -14,14 +14,18 @@
 
 namespace mmoe::cuda {
 
+// kWarpGroups: how many multiply; one more loads.
 // kM64: wgmma instructions of 64 outputs that one warp group issues a step.
-// kTokens: most slots of a tile; a tile multiplies its own count, rounded up to kTokenStep.
-// kFineGroups: groups are multiples of 32 inputs, else of 64.
-template <int kM64_, int kTokens_, int kTokenStep_, bool kFineGroups_>
+// kTokens: most slots of a tile. A tile multiplies as many as it has, rounded up to kFewestTokens
+// or to kTokenStep more: each width is code of its own, and ptxas runs wgmma instructions one after
+// the other where wide tiles have more than two. kFineGroups: groups are multiples of 32 inputs,
+// else of 64.
+template <int kWarpGroups_, int kM64_, int kTokens_, int kFewestTokens_, bool kFineGroups_>
 struct PrefillShape {
+    static constexpr int kWarpGroups = kWarpGroups_;
     static constexpr int kM64 = kM64_;
     static constexpr int kTokens = kTokens_;
-    static constexpr int kTokenStep = kTokenStep_;
+    static constexpr int kFewestTokens = kFewestTokens_;
     static constexpr bool kFineGroups = kFineGroups_;
 };
 
@@ -34,25 +38,26 @@ struct PrefillTile {
     static constexpr bool kGated = kGated_;
     static constexpr int kM64 = Shape::kM64;
     static constexpr int kTokens = Shape::kTokens;
-    static constexpr int kTokenStep = Shape::kTokenStep;
+    static constexpr int kFewestTokens = Shape::kFewestTokens;
+    static constexpr int kTokenStep = 32;
     static constexpr bool kFineGroups = Shape::kFineGroups;
 
-    static constexpr int kThreads = 384;  // one warp group loads, two multiply
+    static constexpr int kThreads = 128 * (1 + Shape::kWarpGroups);
     static constexpr int kHiddenWarps = 3;
-    static constexpr int kMultiplyWarps = 8;
-    static constexpr int kStrips = 2 * kM64;  // of one block
+    static constexpr int kMultiplyWarps = 4 * Shape::kWarpGroups;
+    static constexpr int kStrips = Shape::kWarpGroups * kM64;  // of one block
     static constexpr int kParts = kGated ? 2 : 1;
     static constexpr int kPartStrips = kStrips / kParts;
     static constexpr int kPartSlices = kM64 / kParts;  // of 16 outputs, of one warp
 
     static constexpr int kInputs = 128;  // of one stage
-    static constexpr int kUnit = 64;     // inputs between two looks at barriers and groups
-    static constexpr int kStages = kBits_ == 4 ? 4 : 3;
+    static constexpr int kUnit = 64;     // of a row of x in shared memory
+    static constexpr int kStages = kBits_ == 4 && kTokens <= 128 ? 4 : 3;
     static constexpr int kMostGroups = kFineGroups ? 4 : 2;  // that begin in one stage
 
     // Registers a thread, after the warp groups have shared them out anew.
-    static constexpr int kLoadRegisters = 56;
-    static constexpr int kMultiplyRegisters = 224;
+    static constexpr int kLoadRegisters = Shape::kWarpGroups == 4 ? 64 : 56;
+    static constexpr int kMultiplyRegisters = Shape::kWarpGroups == 4 ? 104 : 224;
 };
 
 // Byte offsets in shared memory.
@@ -69,16 +74,21 @@ struct PrefillPlan {
     static constexpr int kGroupBytes = Tile::kStrips * kStripGroupBytes;
     static constexpr int kGroupStage = Tile::kMostGroups * kGroupBytes;
     static constexpr int kStagingBytes = 1024;  // of one warp
+    static constexpr int kWorkBytes = 32;
 
     static constexpr int kHidden = 0;  // [stages, 2 units, tokens, 64], 16-byte chunks swizzled
     static constexpr int kWeights = Tile::kStages * kHiddenStage;  // [stages, strips, 8] tiles
     static constexpr int kGroups = kWeights + Tile::kStages * kWeightStage;
     static constexpr int kStaging = kGroups + Tile::kStages * kGroupStage;
     static constexpr int kWork = kStaging + Tile::kMultiplyWarps * kStagingBytes;  // [stages]
-    static constexpr int kSources = kWork + Tile::kStages * 16;  // [tokens] addresses
-    static constexpr int kFull = kSources + Tile::kTokens * 8;   // [stages] barriers
+    static constexpr int kClaims = kWork + Tile::kStages * kWorkBytes;             // [2]
+    static constexpr int kSources = kClaims + 2 * kWorkBytes;  // [2, tokens] addresses
+    static constexpr int kSourceBytes = Tile::kTokens * 8;
+    static constexpr int kFull = kSources + 2 * kSourceBytes;  // [stages] barriers
     static constexpr int kEmpty = kFull + Tile::kStages * 8;
     static constexpr int kTotal = kEmpty + Tile::kStages * 8;
+
+    static constexpr int64_t kPieceBytes = 64 * Tile::kStrips * Tile::kTokens * 4;  // fp32 sums
 };
 
 // A place in the ring of stages.
@@ -107,30 +117,34 @@ struct Ring {
     __device__ __forceinline__ uint32_t groups() const {
         return shared + Plan::kGroups + stage * Plan::kGroupStage;
     }
-    __device__ __forceinline__ uint32_t work() const { return shared + Plan::kWork + 16 * stage; }
+    __device__ __forceinline__ uint32_t work() const {
+        return shared + Plan::kWork + Plan::kWorkBytes * stage;
+    }
 };
 
-// One item: a block of outputs by a tile of slots.
+// What a block claims: an item, which is a block of outputs by a tile of slots, or a piece of one
+// along K.
 struct PrefillWork {
     int32_t expert;
-    int32_t row, rows;  // first row and how many
+    int32_t row, rows;  // first row and how many; none: the end of all work
     int32_t block;
+    int32_t first_input, end_input;  // first_input is that of a stage
+    int32_t piece, pieces;           // this one of all pieces of cut items; pieces of this item
 };
 
-// Items of an expert are adjacent, its token tiles innermost: a block of weights is read from
-// memory once and from the L2 cache by the other tiles. An expert's tiles are equally wide.
-template <class Tile>
-__device__ __forceinline__ PrefillWork locate_prefill(const GemmArgs& args, int32_t item) {
-    const Routing& routing = args.routing;
-    const int32_t expert = routing.tile_expert[item / args.block_columns];
-    const int32_t begin = routing.row_begin[expert];
-    const int32_t count = routing.row_begin[expert + 1] - begin;
-    const int32_t tiles = (count + Tile::kTokens - 1) / Tile::kTokens;
-    const int32_t local = item - routing.first_tile[expert] * args.block_columns;
-    const int32_t even = (count + tiles - 1) / tiles;
-    const int32_t width = (even + Tile::kTokenStep - 1) / Tile::kTokenStep * Tile::kTokenStep;
-    const int32_t first = local % tiles * width;
-    return {expert, begin + first, min(count - first, width), local / tiles};
+__device__ __forceinline__ void write_work(uint32_t place, const PrefillWork& work) {
+    ptx::st_shared_128(place, make_uint4(work.expert, work.row, work.rows, work.block));
+    ptx::st_shared_128(place + 16,
+                       make_uint4(work.first_input, work.end_input, work.piece, work.pieces));
+}
+
+__device__ __forceinline__ PrefillWork read_work(uint32_t place) {
+    const uint4 low = ptx::ld_shared_128(place);
+    const uint4 high = ptx::ld_shared_128(place + 16);
+    return {static_cast<int32_t>(low.x),  static_cast<int32_t>(low.y),
+            static_cast<int32_t>(low.z),  static_cast<int32_t>(low.w),
+            static_cast<int32_t>(high.x), static_cast<int32_t>(high.y),
+            static_cast<int32_t>(high.z), static_cast<int32_t>(high.w)};
 }
 
 // The n64 tile that stands in strip `strip` of a block; past the end, the last one there is.

@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #include "cuda/choice.h"
+#include "cuda/ptx/sync.h"
 #include "cuda/route_tiles.h"
 #include "cuda/routing.h"
 
@@ -71,6 +72,7 @@ __global__ void __launch_bounds__(kThreads) moe_route(const RouteArgs args) {
     __shared__ int32_t below[kWarps];
     __shared__ int32_t own[kWarps];
     __shared__ bool last;
+    ptx::griddepcontrol_launch_dependents();
     const int expert = blockIdx.x;
     const int warp = threadIdx.x / 32;
     const Segment segment = segment_of(args, warp);
@@ -91,6 +93,7 @@ __global__ void __launch_bounds__(kThreads) moe_route(const RouteArgs args) {
     }
     write_rows(args, segment, expert, begin + before);
 
+    if (expert == 0) clear_queues<kWarps>(args);
     if (threadIdx.x == 0) {
         args.routing.row_begin[expert] = begin;
         if (expert == args.expert_count - 1) args.routing.row_begin[expert + 1] = begin + rows;

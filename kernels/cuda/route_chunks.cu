@@ -7,6 +7,7 @@
 #include <cuda_runtime.h>
 
 #include "cuda/choice.h"
+#include "cuda/ptx/sync.h"
 #include "cuda/route_tiles.h"
 #include "cuda/routing.h"
 
@@ -136,12 +137,14 @@ __global__ void __launch_bounds__(kThreads) moe_route_count(const RouteArgs args
     __syncthreads();
     if (!last) return;
     __threadfence();
+    clear_queues<kWarps>(args);
     write_row_begins(args, warp_sums);
     write_tiles<kWarps>(args, warp_sums);
     if (threadIdx.x == 0) *args.routing.ticket = 0;
 }
 
 __global__ void __launch_bounds__(kThreads) moe_route_scatter(const RouteArgs args) {
+    ptx::griddepcontrol_launch_dependents();
     const int64_t slot = int64_t{blockIdx.x} * kThreads + threadIdx.x;
     if (slot >= live_tokens(args.tokens, args.token_count) * args.top_k) return;
     const int32_t expert = choose(args, slot).expert;

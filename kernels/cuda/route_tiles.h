@@ -36,6 +36,14 @@ __device__ __forceinline__ Scan scan_block(int32_t value, int32_t (&warp_sums)[k
 }
 
 template <int kWarps>
+__device__ void clear_queues(const RouteArgs& args) {
+    auto* words = reinterpret_cast<int32_t*>(args.routing.queues);
+    for (size_t i = threadIdx.x; i < 2 * sizeof(ItemQueue) / sizeof(int32_t); i += 32 * kWarps) {
+        words[i] = 0;
+    }
+}
+
+template <int kWarps>
 __device__ void write_tiles(const RouteArgs& args, int32_t (&warp_sums)[kWarps]) {
     constexpr int kThreads = 32 * kWarps;
     const Routing& routing = args.routing;

@@ -10,6 +10,15 @@
 
 namespace mmoe::cuda {
 
+// Counters of one GEMM whose blocks claim their items; routing sets them to 0.
+struct ItemQueue {
+    static constexpr int32_t kMostCut = 132;  // items that several blocks share
+    static constexpr int32_t kMostWarps = 16;
+
+    int32_t claimed;                         // beyond the first item of each block
+    int32_t arrived[kMostCut * kMostWarps];  // pieces of an item that this warp has written
+};
+
 struct Routing {
     int32_t* ticket;       // [1] blocks that are done; 0 between runs
     int32_t* tile_count;   // [1]
@@ -19,6 +28,7 @@ struct Routing {
     int32_t* row_slot;     // [slots] slot of each row
     int32_t* slot_row;     // [slots] row of each slot; -1: skipped
     int32_t* chunk_rows;   // [chunks, E] rows of each expert before a chunk of slots
+    ItemQueue* queues;     // [2] one a GEMM
 };
 
 constexpr int32_t kRouteChunk = 2048;  // slots that one block counts

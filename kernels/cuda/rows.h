@@ -9,15 +9,6 @@
 
 namespace mmoe::cuda {
 
-// Most mean tokens of an expert that a tile is meant for. Routing is uneven: a tile that is just
-// as wide as the mean would leave every second expert with a second, almost empty tile.
-constexpr int32_t most_mean_tokens(int tile_tokens) noexcept {
-    return tile_tokens >= 64 ? INT32_MAX : tile_tokens * 5 / 8;
-}
-
-// From here on a scaled tile is faster than an exact one of 16 tokens, on an H100.
-constexpr int32_t kScaledMeanTokens = 11;
-
 template <class Tile>
 const char* refuse_general(const Problem& problem) {
     constexpr Element kType =
@@ -39,8 +30,6 @@ constexpr Row general_row(const char* name) noexcept {
     using Plan = GemmPlan<Tile>;
     return {.name = name,
             .refuse = &refuse_general<Tile>,
-            .least_mean_tokens = Tile::kScaled ? kScaledMeanTokens : 0,
-            .most_mean_tokens = most_mean_tokens(Tile::kTokens),
             .first_capability = 80,
             .last_capability = INT32_MAX,
             .tile_tokens = Tile::kTokens,

@@ -50,6 +50,7 @@ Result<ExecutorOptions> read_executor_options(const mmoe_executor_options* given
     options.self_test = known.skip_self_test == 0;
     options.workspace = known.workspace;
     options.workspace_bytes = known.workspace_bytes;
+    if (known.row != nullptr) options.row = known.row;
     return options;
 }
 

@@ -2,6 +2,7 @@
 #include "exec/cuda_run.h"
 
 #include <cstdint>
+#include <cstring>
 
 #include "cuda/launch.h"
 #include "exec/cuda_self_test.h"
@@ -19,6 +20,7 @@ cuda::Element element(cpu::Element type) noexcept {
 cuda::Device device_of(const Context& context, const CudaWorkspace& workspace) noexcept {
     cuda::Device device = describe_cuda_device(context);
     device.distrusted_rows = workspace.distrusted_rows;
+    device.excluded_rows = workspace.excluded_rows;
     return device;
 }
 
@@ -73,6 +75,28 @@ Status test_rows(const Context& context, const Bundle& bundle, const ExecutorOpt
                          context.cuda.name);
 }
 
+// All rows but those whose names contain options.row; one of these must take the largest run.
+Status exclude_rows(const Context& context, const Bundle& bundle, const ExecutorOptions& options,
+                    CudaWorkspace& workspace) {
+    if (options.row.empty()) return {};
+    uint64_t bit = 1;
+    for (const cuda::Row& row : cuda::rows()) {
+        if (std::strstr(row.name, options.row.c_str()) == nullptr) workspace.excluded_rows |= bit;
+        bit <<= 1;
+    }
+    cuda::Run run;
+    run.tokens = options.max_tokens;
+    run.top_k = static_cast<int32_t>(options.max_top_k);
+    run.hidden_type = element(options.hidden_type);
+    const cuda::Problem problem =
+        cuda::describe(device_of(context, workspace), bundle.cuda()->layer(), run);
+    if (cuda::choose(problem) != nullptr) return {};
+    return Status::error(
+        Code::kUnsupported,
+        "options->row: no kernel for these weights and tokens has '%s' in its name",
+        options.row.c_str());
+}
+
 }  // namespace
 
 Result<uint64_t> plan_cuda_workspace(const Context& context, const BundleSpec& spec,
@@ -100,6 +124,7 @@ Result<CudaWorkspace> create_cuda_workspace(const Context& context, const Bundle
     TRY(fill_device(workspace.data, 0, bytes));
     TRY(cuda_status(cuda::prepare(workspace.distrusted_rows), "loading the kernels"));
     if (options.self_test) TRY(test_rows(context, bundle, options, workspace));
+    TRY(exclude_rows(context, bundle, options, workspace));
     return workspace;
 }
 
@@ -132,11 +157,12 @@ std::string explain_cuda_rows(const Context& context, const CudaStore& store,
     const cuda::Problem problem = cuda::describe(device_of(context, workspace), store.layer(), run);
     std::string text = "T = " + std::to_string(tokens) + " on " + context.cuda.name + "\n";
     for (const char* gemm : {"gemm 1", "gemm 2"}) {
+        const char* serves = "";
         for (const cuda::Row& row : cuda::rows()) {
             const char* reason = cuda::passed_over(row, problem);
             text += std::string(gemm) + ": " + row.name +
-                    (reason == nullptr ? "" : std::string(" passed over: ") + reason) + "\n";
-            if (reason == nullptr) break;
+                    (reason == nullptr ? serves : std::string(" passed over: ") + reason) + "\n";
+            if (reason == nullptr) serves = " also serves";
         }
     }
     return text;

@@ -23,6 +23,7 @@ struct CudaWorkspace {
     uint64_t size_bytes = 0;
     DeviceFlag out_of_range;
     uint64_t distrusted_rows = 0;  // as in cuda::Device
+    uint64_t excluded_rows = 0;
 };
 
 Result<uint64_t> plan_cuda_workspace(const Context& context, const BundleSpec& spec,

@@ -48,6 +48,10 @@ Result<std::shared_ptr<Executor>> Executor::create(std::shared_ptr<const Context
         executor->context_ = std::move(context);
         return executor;
     }
+    if (!options.row.empty()) {
+        return Status::error(Code::kInvalidArgument,
+                             "options->row: chooses among CUDA kernels, the device is the CPU");
+    }
     TRY(const CpuWorkspacePlan plan,
         plan_largest(*context, bundle.layer(), bundle.cpu()->plan(), options));
     const auto bytes = static_cast<uint64_t>(plan.total_bytes);

@@ -21,9 +21,9 @@ TABLE = os.path.join(HERE, "row_resources.csv")
 SOURCES = ["prefill_bf16_int4", "prefill_bf16_int8", "prefill_f16_int4", "prefill_f16_int8"]
 COLUMNS = ["compiler", "kernel", "registers", "stack_bytes", "spill_store_bytes",
            "spill_load_bytes"]
-# Number, bits; m64 blocks, tokens, token step, fine groups; gated.
+# Number, bits; warp groups, m64 blocks, tokens, fewest tokens, fine groups; gated.
 NAME = re.compile(r"PrefillTileINS0_\d+(Bf16|F16)ELi(\d)ENS0_\d+PrefillShape"
-                  r"ILi(\d)ELi(\d+)ELi(\d+)ELb([01])EEELb([01])E")
+                  r"ILi(\d)ELi(\d)ELi(\d+)ELi(\d+)ELb([01])EEELb([01])E")
 
 
 def version(nvcc):
@@ -32,8 +32,9 @@ def version(nvcc):
 
 
 def readable(mangled):
-    number, bits, m64, tokens, _, fine, gated = NAME.search(mangled).groups()
-    return (f"{number.lower()}.int{bits}.n{128 * int(m64)}m{tokens}{'g32' if fine == '1' else ''}"
+    number, bits, groups, m64, tokens, _, fine, gated = NAME.search(mangled).groups()
+    outputs = 64 * int(groups) * int(m64)
+    return (f"{number.lower()}.int{bits}.n{outputs}m{tokens}{'g32' if fine == '1' else ''}"
             f".{'gated' if gated == '1' else 'plain'}")
 
 

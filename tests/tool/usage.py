@@ -64,6 +64,8 @@ def cases(data, scratch):
         ("bench, bad shape", ["bench", "--shape", "8,2,256"], USAGE, "shape"),
         ("bench, bad time", ["bench", *small, "--seconds", "soon"], USAGE, "soon"),
         ("bench, bad bits", ["bench", "--shape", "mixtral-8x7b", "--bits", "5"], USAGE, "bits"),
+        ("bench, a row of the CPU", ["bench", *small, "--row", "x"], USAGE, "CUDA"),
+        ("bench, a sweep of the CPU", ["bench", *small, "--sweep"], USAGE, "CUDA"),
     ]
 
 

@@ -52,6 +52,10 @@ __device__ __forceinline__ void ld_shared_128(uint32_t address, uint64_t& low, u
     asm volatile("ld.shared.v2.u64 {%0, %1}, [%2];" : "=l"(low), "=l"(high) : "r"(address));
 }
 
+__device__ __forceinline__ void st_shared_32(uint32_t address, uint32_t value) {
+    asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+
 __device__ __forceinline__ void st_shared_u64(uint32_t address, uint64_t value) {
     asm volatile("st.shared.u64 [%0], %1;" ::"r"(address), "l"(value) : "memory");
 }

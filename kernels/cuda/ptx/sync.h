@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "cuda/ptx/mbarrier.h"
+
 namespace mmoe::cuda::ptx {
 
 // Waits until `kThreads` threads of the block have come to barrier `kBarrier`; 0 is
@@ -11,6 +13,21 @@ namespace mmoe::cuda::ptx {
 template <int kBarrier, int kThreads>
 __device__ __forceinline__ void bar_sync() {
     asm volatile("bar.sync %0, %1;" ::"n"(kBarrier), "n"(kThreads) : "memory");
+}
+
+// Launches that overlap (programmatic dependent launch; sm_90, before that they never do): waits
+// until the kernel before has ended and its writes are visible.
+__device__ __forceinline__ void griddepcontrol_wait() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Lets the next kernel start once every block has said so or has ended.
+__device__ __forceinline__ void griddepcontrol_launch_dependents() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
 }
 
 __device__ __forceinline__ int32_t ld_relaxed_gpu(const int32_t* global) {
@@ -54,32 +71,6 @@ __device__ __forceinline__ void st_release_shared(uint32_t address, int32_t valu
 
 __device__ __forceinline__ void red_shared_max(uint32_t address, int32_t value) {
     asm volatile("red.shared.max.s32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
-}
-
-// ---- mbarrier (sm_80, try_wait sm_90): phases end when `count` arrivals have come
-// -------------------------------
-
-__device__ __forceinline__ void mbarrier_init(uint32_t barrier, uint32_t count) {
-    asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
-}
-
-__device__ __forceinline__ void mbarrier_arrive(uint32_t barrier) {
-    asm volatile("{\n .reg .b64 state;\n mbarrier.arrive.shared.b64 state, [%0];\n}" ::"r"(barrier)
-                 : "memory");
-}
-
-// Returns when the phase of this parity has ended; before the first arrival, phase 1 has.
-// The instruction sleeps for a while by itself.
-__device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity) {
-    uint32_t ended = 0;
-    while (ended == 0) {
-        asm volatile(
-            "{\n .reg .pred p;\n mbarrier.try_wait.parity.shared.b64 p, [%1], %2;\n"
-            " selp.u32 %0, 1, 0, p;\n}"
-            : "=r"(ended)
-            : "r"(barrier), "r"(parity)
-            : "memory");
-    }
 }
 
 }  // namespace mmoe::cuda::ptx

@@ -36,9 +36,12 @@ __device__ __forceinline__ void wgmma_wait_group() {
 
 // B as rows of N that are 128 bytes of K each, 16-byte chunks swizzled by row % 8: groups of eight
 // rows follow each other at 1024 bytes. Address and stride count 16 bytes; bit 62: this swizzle.
-__device__ __forceinline__ uint64_t wgmma_descriptor(uint32_t shared) {
-    constexpr uint64_t kRowGroupStride = uint64_t{1024 / 16} << 32;
-    return ((shared & 0x3FFFF) >> 4) | uint64_t{1} << 16 | kRowGroupStride | uint64_t{1} << 62;
+// `offset_bytes` from there on: only the low word depends on the place.
+__device__ __forceinline__ uint64_t wgmma_descriptor(uint32_t shared, uint32_t offset_bytes) {
+    constexpr uint32_t kRowGroupStride = 1024 / 16;
+    constexpr uint32_t kSwizzle128 = uint32_t{1} << 30;
+    const uint32_t low = ((shared & 0x3FFFF) >> 4 | uint32_t{1} << 16) + offset_bytes / 16;
+    return uint64_t{kRowGroupStride | kSwizzle128} << 32 | low;
 }
 
 template <int kN>
@@ -76,6 +79,8 @@ struct Wgmma;
 #define MMOE_SUMS_96   MMOE_SUMS_80, MMOE_SUMS(40)
 #define MMOE_SUMS_112  MMOE_SUMS_96, MMOE_SUMS(48)
 #define MMOE_SUMS_128  MMOE_SUMS_112, MMOE_SUMS(56)
+#define MMOE_SUMS_144  MMOE_SUMS_128, MMOE_SUMS(64)
+#define MMOE_SUMS_160  MMOE_SUMS_144, MMOE_SUMS(72)
 #define MMOE_NAMES_16  "%0, %1, %2, %3, %4, %5, %6, %7"
 #define MMOE_NAMES_32  MMOE_NAMES_16 ", %8, %9, %10, %11, %12, %13, %14, %15"
 #define MMOE_NAMES_48  MMOE_NAMES_32 ", %16, %17, %18, %19, %20, %21, %22, %23"
@@ -84,6 +89,8 @@ struct Wgmma;
 #define MMOE_NAMES_96  MMOE_NAMES_80 ", %40, %41, %42, %43, %44, %45, %46, %47"
 #define MMOE_NAMES_112 MMOE_NAMES_96 ", %48, %49, %50, %51, %52, %53, %54, %55"
 #define MMOE_NAMES_128 MMOE_NAMES_112 ", %56, %57, %58, %59, %60, %61, %62, %63"
+#define MMOE_NAMES_144 MMOE_NAMES_128 ", %64, %65, %66, %67, %68, %69, %70, %71"
+#define MMOE_NAMES_160 MMOE_NAMES_144 ", %72, %73, %74, %75, %76, %77, %78, %79"
 
 MMOE_WGMMA(16, MMOE_NAMES_16, "%8, %9, %10, %11", "%12", MMOE_SUMS_16);
 MMOE_WGMMA(32, MMOE_NAMES_32, "%16, %17, %18, %19", "%20", MMOE_SUMS_32);
@@ -93,6 +100,8 @@ MMOE_WGMMA(80, MMOE_NAMES_80, "%40, %41, %42, %43", "%44", MMOE_SUMS_80);
 MMOE_WGMMA(96, MMOE_NAMES_96, "%48, %49, %50, %51", "%52", MMOE_SUMS_96);
 MMOE_WGMMA(112, MMOE_NAMES_112, "%56, %57, %58, %59", "%60", MMOE_SUMS_112);
 MMOE_WGMMA(128, MMOE_NAMES_128, "%64, %65, %66, %67", "%68", MMOE_SUMS_128);
+MMOE_WGMMA(144, MMOE_NAMES_144, "%72, %73, %74, %75", "%76", MMOE_SUMS_144);
+MMOE_WGMMA(160, MMOE_NAMES_160, "%80, %81, %82, %83", "%84", MMOE_SUMS_160);
 
 #undef MMOE_WGMMA_ASM
 #undef MMOE_WGMMA
@@ -105,6 +114,8 @@ MMOE_WGMMA(128, MMOE_NAMES_128, "%64, %65, %66, %67", "%68", MMOE_SUMS_128);
 #undef MMOE_SUMS_96
 #undef MMOE_SUMS_112
 #undef MMOE_SUMS_128
+#undef MMOE_SUMS_144
+#undef MMOE_SUMS_160
 #undef MMOE_NAMES_16
 #undef MMOE_NAMES_32
 #undef MMOE_NAMES_48
@@ -113,5 +124,7 @@ MMOE_WGMMA(128, MMOE_NAMES_128, "%64, %65, %66, %67", "%68", MMOE_SUMS_128);
 #undef MMOE_NAMES_96
 #undef MMOE_NAMES_112
 #undef MMOE_NAMES_128
+#undef MMOE_NAMES_144
+#undef MMOE_NAMES_160
 
 }  // namespace mmoe::cuda::ptx

@@ -308,6 +308,7 @@ c_structs! {
         reserved: u32,
         workspace: *mut c_void,
         workspace_bytes: u64,
+        row: *const c_char,
     }
     struct mmoe_run_args {
         struct_size: u32,
