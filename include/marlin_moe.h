@@ -1203,7 +1203,7 @@ typedef struct mmoe_run_args {
     mmoe_tensor output;         /**< Out, `[T, H]`, the executor's output type; H contiguous;
                                      apart from every input. A token without a valid id gets
                                      zeros. */
-    mmoe_tensor expert_map;     /**< In, optional, `[E']`, i32, contiguous: id i of `expert_ids`
+    mmoe_tensor expert_map;     /**< In, optional, ``[E']``, i32, contiguous: id i of `expert_ids`
                                      stands for the global expert `expert_map[i]`; negative: it
                                      is skipped. Absent: ids are global experts. */
     mmoe_tensor token_count;    /**< In, optional, `[1]`, i32: tokens of this run, 0 to T; output
@@ -1508,6 +1508,112 @@ MMOE_API mmoe_status mmoe_marlin_unpack(const mmoe_context* context,
                                         const mmoe_quant_config* config,
                                         const mmoe_marlin_matrix* matrix,
                                         const mmoe_marlin_args* args, mmoe_error* error);
+
+/** One GEMM operand of several experts, as Marlin kernels read it. Host memory, contiguous. */
+typedef struct mmoe_marlin_operand {
+    mmoe_tensor weight;     /**< `[E, K'/16, N'*b/2]`, i32. */
+    mmoe_tensor scale;      /**< `[E, G', N']`, f32, f16 or bf16. */
+    mmoe_tensor zero_point; /**< `[E, G', N'*b/32]`, i32; absent where codes are symmetric. */
+    mmoe_tensor bias;       /**< `[E, N']`, f32, f16 or bf16; absent where the layer has none. */
+} mmoe_marlin_operand;
+
+/**
+ * Experts of one layer, as this parallel rank's Marlin kernels read them: what vLLM keeps after it
+ * has repacked a layer. An options structure, and what mmoe_marlin_describe_experts() fills.
+ *
+ * With H padded to H' and the rank's I padded to P, w13 has K' = H' and N' = 2 P, gate outputs
+ * first and up outputs from P on (P and up alone where the layer is not gated), and w2 has K' = P
+ * and N' = H'. H' and P follow from the weights' shapes: multiples of 64 and of the group size,
+ * where groups that straddle ranks have the size that mmoe_support_query() says.
+ */
+typedef struct mmoe_marlin_experts {
+    uint32_t struct_size;              /**< `sizeof(mmoe_marlin_experts)`. */
+    mmoe_marlin_activation activation; /**< 0: 16 bits. */
+    mmoe_marlin_operand w13;           /**< Gate and up, fused. */
+    mmoe_marlin_operand w2;            /**< Down; its bias counts on tensor rank 0. */
+    mmoe_tensor w13_order; /**< `[E, H]`, i32, of configs with activation order, else absent: the
+                                hidden element that input k of w13 multiplies. */
+    mmoe_tensor w2_order;  /**< `[E, I of the rank]`, i32, likewise: the intermediate channel of
+                                input k of w2. Bundles fold it into the outputs of w13, so that
+                                exported ones are 0, 1, 2, ... */
+} mmoe_marlin_experts;
+
+/**
+ * Computes the shapes of a rank's experts with the least padding; `data` is NULL. The element types
+ * are those of the config for scales (bf16 if it leaves them open) and f32 for biases.
+ *
+ * @param config      How the weights are quantised; its format does not matter.
+ * @param layer       The whole layer, before any split.
+ * @param split       NULL: not divided.
+ * @param activation  What the kernels multiply with.
+ * @param experts     Filled as far as its `struct_size` reaches; E is the rank's experts.
+ * @param error       NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `config`, `layer` or `experts` is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  A member or `activation` is out of range.
+ * @retval MMOE_ERR_UNSUPPORTED       As mmoe_support_query() on the CPU; the text is its sentence.
+ */
+MMOE_API mmoe_status mmoe_marlin_describe_experts(const mmoe_quant_config* config,
+                                                  const mmoe_layer* layer, const mmoe_split* split,
+                                                  mmoe_marlin_activation activation,
+                                                  mmoe_marlin_experts* experts, mmoe_error* error);
+
+/**
+ * Packs experts of a bundle into Marlin matrices, from whatever layout its device runs on. All of
+ * the tensors is written, padding as zeros. Scales and biases are rounded to nearest even where
+ * their types differ from the bundle's.
+ *
+ * @param bundle        A sealed bundle, on any device; unchanged.
+ * @param first_expert  Global number of the first of them; all must be resident.
+ * @param experts       Host memory; E is how many to pack.
+ * @param error         NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `bundle`, `experts` or a tensor's data is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  An expert is not in the bundle, `activation` is out of range,
+ *                                    or a tensor is not aligned to its element or should be absent.
+ * @retval MMOE_ERR_SHAPE             The text says the expected and the given shape.
+ * @retval MMOE_ERR_DTYPE             The text says the expected and the given type.
+ * @retval MMOE_ERR_STATE             The bundle is not sealed.
+ * @retval MMOE_ERR_BUSY              The bundle is being changed.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     Memory for scratch ran out.
+ * @retval MMOE_ERR_DEVICE            Copying from the device failed.
+ */
+MMOE_API mmoe_status mmoe_marlin_export(const mmoe_bundle* bundle, uint32_t first_expert,
+                                        const mmoe_marlin_experts* experts, mmoe_error* error);
+
+/**
+ * Makes a sealed bundle from Marlin matrices, such as vLLM repacked: no file format is written in
+ * between, and no value changes. It is the inverse of mmoe_marlin_export(), and gives the bytes
+ * that loading the checkpoint would have given. What vLLM does to values for 8-bit activations
+ * (scales as integers, codes for fp8) has to be undone before.
+ *
+ * @param context  Device to repack for; kept alive by the bundle.
+ * @param config   How the weights are quantised; its format does not matter. A `scale_dtype` of 0
+ *                 takes the type of `experts->w13.scale`.
+ * @param layer    The whole layer, before any split.
+ * @param split    The part of it that `experts` are; NULL: not divided.
+ * @param experts  Every expert of the rank; read before the call returns.
+ * @param out      Receives the bundle; end it with mmoe_bundle_destroy().
+ * @param error    NULL, or filled on failure.
+ * @retval MMOE_ERR_NULL_POINTER      `context`, `config`, `layer`, `experts`, `out` or a tensor's
+ *                                    data is NULL.
+ * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
+ * @retval MMOE_ERR_INVALID_ARGUMENT  A member is out of range, or a tensor is not aligned to its
+ *                                    element or should be absent.
+ * @retval MMOE_ERR_UNSUPPORTED       As mmoe_support_query(); the text is its sentence.
+ * @retval MMOE_ERR_SHAPE             The text says the expected and the given shape.
+ * @retval MMOE_ERR_DTYPE             The text says the expected and the given type.
+ * @retval MMOE_ERR_BAD_DATA          The text names the expert: a scale or bias is not finite, or
+ *                                    an order of inputs is no permutation.
+ * @retval MMOE_ERR_OUT_OF_MEMORY     The weights, or scratch for them, do not fit on the host.
+ * @retval MMOE_ERR_DEVICE_MEMORY     The weights do not fit on the device.
+ * @retval MMOE_ERR_MEMORY_BUDGET     The context's budget is too small.
+ * @retval MMOE_ERR_DEVICE            Copying to the device failed.
+ */
+MMOE_API mmoe_status mmoe_marlin_import(mmoe_context* context, const mmoe_quant_config* config,
+                                        const mmoe_layer* layer, const mmoe_split* split,
+                                        const mmoe_marlin_experts* experts, mmoe_bundle** out,
+                                        mmoe_error* error);
 
 #ifdef __cplusplus
 }

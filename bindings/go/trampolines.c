@@ -55,6 +55,9 @@ static __typeof__(&mmoe_marlin_describe) at_mmoe_marlin_describe;
 static __typeof__(&mmoe_marlin_pack) at_mmoe_marlin_pack;
 static __typeof__(&mmoe_marlin_enqueue_pack) at_mmoe_marlin_enqueue_pack;
 static __typeof__(&mmoe_marlin_unpack) at_mmoe_marlin_unpack;
+static __typeof__(&mmoe_marlin_describe_experts) at_mmoe_marlin_describe_experts;
+static __typeof__(&mmoe_marlin_export) at_mmoe_marlin_export;
+static __typeof__(&mmoe_marlin_import) at_mmoe_marlin_import;
 
 const char *marlin_moe_go_resolve(void *library) {
     *(void **)&at_mmoe_version = dlsym(library, "mmoe_version");
@@ -159,6 +162,12 @@ const char *marlin_moe_go_resolve(void *library) {
     if (at_mmoe_marlin_enqueue_pack == NULL) return "mmoe_marlin_enqueue_pack";
     *(void **)&at_mmoe_marlin_unpack = dlsym(library, "mmoe_marlin_unpack");
     if (at_mmoe_marlin_unpack == NULL) return "mmoe_marlin_unpack";
+    *(void **)&at_mmoe_marlin_describe_experts = dlsym(library, "mmoe_marlin_describe_experts");
+    if (at_mmoe_marlin_describe_experts == NULL) return "mmoe_marlin_describe_experts";
+    *(void **)&at_mmoe_marlin_export = dlsym(library, "mmoe_marlin_export");
+    if (at_mmoe_marlin_export == NULL) return "mmoe_marlin_export";
+    *(void **)&at_mmoe_marlin_import = dlsym(library, "mmoe_marlin_import");
+    if (at_mmoe_marlin_import == NULL) return "mmoe_marlin_import";
     return NULL;
 }
 
@@ -364,4 +373,16 @@ mmoe_status go_mmoe_marlin_enqueue_pack(const mmoe_context* context, const mmoe_
 
 mmoe_status go_mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error) {
     return at_mmoe_marlin_unpack(context, config, matrix, args, error);
+}
+
+mmoe_status go_mmoe_marlin_describe_experts(const mmoe_quant_config* config, const mmoe_layer* layer, const mmoe_split* split, mmoe_marlin_activation activation, mmoe_marlin_experts* experts, mmoe_error* error) {
+    return at_mmoe_marlin_describe_experts(config, layer, split, activation, experts, error);
+}
+
+mmoe_status go_mmoe_marlin_export(const mmoe_bundle* bundle, uint32_t first_expert, const mmoe_marlin_experts* experts, mmoe_error* error) {
+    return at_mmoe_marlin_export(bundle, first_expert, experts, error);
+}
+
+mmoe_status go_mmoe_marlin_import(mmoe_context* context, const mmoe_quant_config* config, const mmoe_layer* layer, const mmoe_split* split, const mmoe_marlin_experts* experts, mmoe_bundle** out, mmoe_error* error) {
+    return at_mmoe_marlin_import(context, config, layer, split, experts, out, error);
 }

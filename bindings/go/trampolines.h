@@ -62,5 +62,8 @@ mmoe_status go_mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_
 mmoe_status go_mmoe_marlin_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
 mmoe_status go_mmoe_marlin_enqueue_pack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, void* stream, mmoe_error* error);
 mmoe_status go_mmoe_marlin_unpack(const mmoe_context* context, const mmoe_quant_config* config, const mmoe_marlin_matrix* matrix, const mmoe_marlin_args* args, mmoe_error* error);
+mmoe_status go_mmoe_marlin_describe_experts(const mmoe_quant_config* config, const mmoe_layer* layer, const mmoe_split* split, mmoe_marlin_activation activation, mmoe_marlin_experts* experts, mmoe_error* error);
+mmoe_status go_mmoe_marlin_export(const mmoe_bundle* bundle, uint32_t first_expert, const mmoe_marlin_experts* experts, mmoe_error* error);
+mmoe_status go_mmoe_marlin_import(mmoe_context* context, const mmoe_quant_config* config, const mmoe_layer* layer, const mmoe_split* split, const mmoe_marlin_experts* experts, mmoe_bundle** out, mmoe_error* error);
 
 #endif

@@ -38,6 +38,7 @@ MMOE_FIRST_SIZE(mmoe_route_args, expert_weights);
 MMOE_FIRST_SIZE(mmoe_marlin_matrix, reserved);
 MMOE_FIRST_SIZE(mmoe_marlin_description, marlin_bytes);
 MMOE_FIRST_SIZE(mmoe_marlin_args, group_index);
+MMOE_FIRST_SIZE(mmoe_marlin_experts, w2_order);
 
 #undef MMOE_FIRST_SIZE
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Marlin layouts on host memory.
+#include "api/batch_tensor.h"
 #include "api/handles.h"
-#include "api/tensors.h"
 #include "bundle/cuda_marlin.h"
 #include "repack/marlin_batch.h"
 
 using namespace mmoe;
 using namespace mmoe::api;
 
-static_assert(MMOE_MARLIN_16_BIT == static_cast<int>(layout::MarlinTile::kK16N64));
-static_assert(MMOE_MARLIN_8_BIT == static_cast<int>(layout::MarlinTile::kK32N32));
 static_assert(MMOE_ROLE_BIAS == static_cast<int>(Role::kBias));
 
 namespace {
@@ -19,10 +17,6 @@ Result<MarlinBatch> read_matrix(const mmoe_quant_config* config, const mmoe_marl
     TRY(require_not_null(given, "matrix"));
     mmoe_marlin_matrix matrix;
     TRY(read_options(given, "matrix", &matrix));
-    if (matrix.activation < 0 || matrix.activation > MMOE_MARLIN_8_BIT) {
-        return Status::error(Code::kInvalidArgument, "activation: expected 0 to %d, got %d",
-                             MMOE_MARLIN_8_BIT, matrix.activation);
-    }
     if (matrix.reserved != 0) {
         return Status::error(Code::kInvalidArgument, "reserved: must be 0");
     }
@@ -33,7 +27,7 @@ Result<MarlinBatch> read_matrix(const mmoe_quant_config* config, const mmoe_marl
     fields.padded_outputs = matrix.padded_outputs == 0 ? matrix.outputs : matrix.padded_outputs;
     fields.padded_inputs = matrix.padded_inputs == 0 ? matrix.inputs : matrix.padded_inputs;
     fields.first_output = matrix.first_output;
-    fields.tile = static_cast<layout::MarlinTile>(matrix.activation);
+    TRY(fields.tile, read_tile(matrix.activation));
     return plan_marlin_batch(*config->object, fields);
 }
 
@@ -41,30 +35,6 @@ Result<Role> read_role(mmoe_role role) {
     if (role >= MMOE_ROLE_WEIGHT && role <= MMOE_ROLE_BIAS) return static_cast<Role>(role);
     return Status::error(Code::kInvalidArgument, "role: expected %d to %d, got %d",
                          MMOE_ROLE_WEIGHT, MMOE_ROLE_BIAS, role);
-}
-
-// Proves type, shape and alignment of one side.
-Result<TensorView> expect_batch(const char* name, const mmoe_tensor& given,
-                                const BatchTensor& expected) {
-    TRY(const TensorView view, read_tensor(name, given));
-    if (view.rank != expected.rank ||
-        !std::equal(view.shape, view.shape + view.rank, expected.shape)) {
-        return Status::error(Code::kShape, "%s: expected %s, got %s", name,
-                             shape_text(expected.shape, expected.rank).c_str(),
-                             shape_text(view.shape, view.rank).c_str());
-    }
-    const auto& types = expected.dtypes;
-    if (std::find(types.begin(), types.end(), view.dtype) == types.end()) {
-        return Status::error(Code::kDtype, "%s: expected %s, got %s", name,
-                             dtype_list(types).c_str(), dtype_name(view.dtype));
-    }
-    const size_t element_bytes = dtype_bytes(view.dtype);
-    if (reinterpret_cast<uintptr_t>(view.data) % element_bytes != 0) {
-        return Status::error(Code::kInvalidArgument,
-                             "%s: expected an address that is a multiple of %zu", name,
-                             element_bytes);
-    }
-    return view;
 }
 
 // The group index of weights in activation order; it must be absent elsewhere.
@@ -108,14 +78,6 @@ Result<BatchWorkers> read_workers(const mmoe_context* context) {
     return BatchWorkers{context->object->parallel.get(), context->object->allocator};
 }
 
-mmoe_tensor describe_side(const BatchTensor& side) noexcept {
-    mmoe_tensor tensor = {};
-    tensor.dtype = static_cast<mmoe_dtype>(side.dtypes.front());
-    tensor.rank = side.rank;
-    std::copy(side.shape, side.shape + side.rank, tensor.shape);
-    return tensor;
-}
-
 uint64_t side_bytes(const BatchTensor& side) noexcept {
     return static_cast<uint64_t>(side.count()) * dtype_bytes(side.dtypes.front());
 }
@@ -145,8 +107,8 @@ mmoe_status mmoe_marlin_describe(const mmoe_quant_config* config, const mmoe_mar
         TRY(const Role known, read_role(role));
         TRY(const BatchRole sides, describe_marlin_role(batch, known));
         mmoe_marlin_description filled = {};
-        filled.file = describe_side(sides.file);
-        filled.marlin = describe_side(sides.marlin);
+        filled.file = describe_batch(sides.file);
+        filled.marlin = describe_batch(sides.marlin);
         filled.file_bytes = side_bytes(sides.file);
         filled.marlin_bytes = side_bytes(sides.marlin);
         write_output(filled, description);

@@ -18,6 +18,7 @@
 #include "bundle/cpu_store.h"
 #include "bundle/cuda_store.h"
 #include "bundle/expert_tensors.h"
+#include "bundle/marlin_experts.h"
 #include "bundle/scratch_plan.h"
 #include "bundle/spec.h"
 #include "checkpoint/checkpoint.h"
@@ -54,6 +55,13 @@ class Bundle {
     static Result<std::shared_ptr<Bundle>> open(std::shared_ptr<const Context> context,
                                                 const std::string& path, bool verify,
                                                 const Progress& progress);
+
+    // Sealed, with a slot for every expert of the rank: `experts` has them all.
+    static Result<std::shared_ptr<Bundle>> import_marlin(std::shared_ptr<const Context> context,
+                                                         const BundleSpec& spec,
+                                                         const MarlinExperts& experts);
+    // Of a sealed bundle: writes its experts from `first_expert` on, as many as `experts` counts.
+    Status export_marlin(int64_t first_expert, const MarlinExperts& experts) const;
 
     Status set(int64_t expert, Projection projection, Role role, const TensorView& tensor);
     Status seal();
@@ -103,6 +111,7 @@ class Bundle {
     Status set_exclusively(int64_t expert, Projection projection, Role role,
                            const TensorView& tensor);
     Status check_expert(int64_t expert) const;
+    Status check_export(int64_t first_expert, int64_t count) const;
     Status check_values(const ExpertTensors& tensors) const;
     Status put_checked(int64_t slot, const ExpertTensors& tensors);
     Status load_expert(const LoadFrom& from, int64_t expert, int64_t slot);

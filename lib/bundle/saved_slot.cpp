@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // A slot's bytes are opened by a class of their layout: projections as unpackers, biases and the
-// order of hidden states as they are. Then they go into the other store as if from a checkpoint.
+// order of hidden states as they are.
 #include "bundle/saved_slot.h"
-
-#include <algorithm>
-#include <vector>
 
 #include "bundle/cpu_plan.h"
 #include "bundle/cuda_plan.h"
-#include "bundle/expert_tensors.h"
 #include "repack/cpu_record_unpacker.h"
 
 namespace mmoe {
 namespace {
 
-constexpr int64_t kStripRows = 128;
-
-// What the slot of any layout holds.
-class SlotReader {
-  public:
-    virtual ~SlotReader() = default;
-    virtual Result<std::unique_ptr<Unpacker>> rows(Projection projection) const = 0;
-    // Of output `output` of this rank.
-    virtual float bias(Projection projection, int64_t output) const = 0;
-};
+// [H]: the hidden element that comes to each input; empty without activation order.
+std::span<const int32_t> order_of(const SavedSlot& saved, std::span<const uint8_t> bytes) noexcept {
+    if (saved.spec.config.order != Order::kGroup) return {};
+    const uint64_t offset =
+        saved.layout == SavedLayout::kCudaTiles
+            ? plan_cuda_bundle(saved.spec, saved.shard).hidden_order.offset_in_slot
+            : static_cast<uint64_t>(plan_cpu_bundle(saved.spec, saved.shard).order_offset_bytes());
+    return {reinterpret_cast<const int32_t*>(bytes.data() + offset),
+            static_cast<size_t>(saved.spec.layer.hidden_size)};
+}
 
 class RecordSlot final : public SlotReader {
   public:
@@ -31,6 +27,7 @@ class RecordSlot final : public SlotReader {
                std::shared_ptr<const Allocator> allocator)
         : plan_(plan_cpu_bundle(saved.spec, saved.shard)),
           bytes_(bytes),
+          order_(order_of(saved, bytes)),
           allocator_(std::move(allocator)) {}
 
     Result<std::unique_ptr<Unpacker>> rows(Projection projection) const override {
@@ -41,7 +38,7 @@ class RecordSlot final : public SlotReader {
                               bytes_.subspan(offset, static_cast<size_t>(plan.matrix_bytes())),
                               is_second(projection), kStripRows, allocator_);
     }
-    float bias(Projection projection, int64_t output) const override {
+    [[nodiscard]] float bias(Projection projection, int64_t output) const override {
         const bool down = projection == Projection::kDown;
         const int64_t offset =
             down ? plan_.down_bias_offset_bytes() : plan_.gate_up_bias_offset_bytes();
@@ -50,6 +47,7 @@ class RecordSlot final : public SlotReader {
             layout::cpu_lane(down ? plan_.down : plan_.gate_up, output, is_second(projection));
         return lanes[lane.block * layout::kLanes + lane.lane];
     }
+    [[nodiscard]] std::span<const int32_t> order() const noexcept override { return order_; }
 
   private:
     [[nodiscard]] bool is_second(Projection projection) const noexcept {
@@ -57,6 +55,7 @@ class RecordSlot final : public SlotReader {
     }
     CpuBundlePlan plan_;
     std::span<const uint8_t> bytes_;
+    std::span<const int32_t> order_;
     std::shared_ptr<const Allocator> allocator_;
 };
 
@@ -92,17 +91,19 @@ class TileSlot final : public SlotReader {
             words(plan_.asymmetric ? part(matrix.zero_points) : std::span<const uint8_t>())};
         return unpack_marlin(matrix.shape, std::move(rows), tensors, kStripRows, allocator_);
     }
-    float bias(Projection projection, int64_t output) const override {
+    [[nodiscard]] float bias(Projection projection, int64_t output) const override {
         const CudaMatrixPlan& matrix = projection == Projection::kDown ? plan_.w2 : plan_.w13;
         const auto* biases = reinterpret_cast<const float*>(part(matrix.bias).data());
         return biases[plan_.layer.first_output(projection, gated_) + output];
     }
+    [[nodiscard]] std::span<const int32_t> order() const noexcept override { return order_; }
 
   private:
     TileSlot(const SavedSlot& saved, std::span<const uint8_t> bytes,
              std::shared_ptr<const Allocator> allocator)
         : plan_(plan_cuda_bundle(saved.spec, saved.shard)),
           bytes_(bytes),
+          order_(order_of(saved, bytes)),
           allocator_(std::move(allocator)),
           hidden_size_(saved.spec.layer.hidden_size),
           slice_size_(saved.shard.slice.size),
@@ -114,44 +115,11 @@ class TileSlot final : public SlotReader {
 
     CudaBundlePlan plan_;
     std::span<const uint8_t> bytes_;
+    std::span<const int32_t> order_;
     std::shared_ptr<const Allocator> allocator_;
     int64_t hidden_size_, slice_size_;
     bool gated_;
     Buffer w13_, w2_;  // codes, row of tiles by row of tiles
-};
-
-Result<std::unique_ptr<SlotReader>> open_slot(const SavedSlot& saved,
-                                              std::span<const uint8_t> bytes,
-                                              const std::shared_ptr<const Allocator>& allocator) {
-    if (saved.layout == SavedLayout::kCudaTiles) return TileSlot::open(saved, bytes, allocator);
-    return std::unique_ptr<SlotReader>(std::make_unique<RecordSlot>(saved, bytes, allocator));
-}
-
-// [H]: the hidden element that comes to each input; empty without activation order.
-std::span<const int32_t> order_of(const SavedSlot& saved, std::span<const uint8_t> bytes) noexcept {
-    if (saved.spec.config.order != Order::kGroup) return {};
-    const uint64_t offset =
-        saved.layout == SavedLayout::kCudaTiles
-            ? plan_cuda_bundle(saved.spec, saved.shard).hidden_order.offset_in_slot
-            : static_cast<uint64_t>(plan_cpu_bundle(saved.spec, saved.shard).order_offset_bytes());
-    return {reinterpret_cast<const int32_t*>(bytes.data() + offset),
-            static_cast<size_t>(saved.spec.layer.hidden_size)};
-}
-
-// Rows whose strips say from where their columns have come.
-class OrderedRows final : public Unpacker {
-  public:
-    OrderedRows(std::unique_ptr<Unpacker> rows, std::span<const int32_t> order)
-        : rows_(std::move(rows)), order_(order) {}
-    Canonical strip(int64_t first_row, int64_t rows) override {
-        Canonical strip = rows_->strip(first_row, rows);
-        strip.order = order_;
-        return strip;
-    }
-
-  private:
-    std::unique_ptr<Unpacker> rows_;
-    std::span<const int32_t> order_;
 };
 
 }  // namespace
@@ -181,27 +149,17 @@ Status check_saved_slot(const SavedSlot& saved, std::span<const uint8_t> bytes) 
     return {};
 }
 
+Result<std::unique_ptr<SlotReader>> open_slot(const SavedSlot& saved,
+                                              std::span<const uint8_t> bytes,
+                                              const std::shared_ptr<const Allocator>& allocator) {
+    if (saved.layout == SavedLayout::kCudaTiles) return TileSlot::open(saved, bytes, allocator);
+    return std::unique_ptr<SlotReader>(std::make_unique<RecordSlot>(saved, bytes, allocator));
+}
+
 Status convert_saved_slot(const SavedSlot& saved, std::span<const uint8_t> bytes, Store& store,
                           const std::shared_ptr<const Allocator>& allocator) {
     TRY(const std::unique_ptr<SlotReader> reader, open_slot(saved, bytes, allocator));
-    const Layer& layer = saved.spec.layer;
-    for (const Projection projection : kProjections) {
-        if (projection == Projection::kGate && !layer.gated()) continue;
-        const bool down = projection == Projection::kDown;
-        const int64_t outputs = down ? layer.hidden_size : saved.shard.slice.size;
-        TRY(std::unique_ptr<Unpacker> rows, reader->rows(projection));
-        if (!down) rows = std::make_unique<OrderedRows>(std::move(rows), order_of(saved, bytes));
-        TRY(store.put({saved.slot, projection, 0, outputs, *rows, kStripRows}));
-        if (!layer.bias) continue;
-        // Stores take the part of their rank from the whole.
-        std::vector<float> bias(static_cast<size_t>(layer.outputs(projection)));
-        const int64_t first = down ? 0 : saved.shard.slice.first;
-        for (int64_t output = 0; output < outputs; ++output) {
-            bias[static_cast<size_t>(first + output)] = reader->bias(projection, output);
-        }
-        TRY(store.put_bias(saved.slot, projection, bias, {}));
-    }
-    return {};
+    return put_slot(*reader, saved.spec, saved.shard, saved.slot, store, allocator);
 }
 
 }  // namespace mmoe

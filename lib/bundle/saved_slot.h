@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "bundle/slot_reader.h"
 #include "bundle/spec.h"
 #include "bundle/store.h"
 
@@ -30,6 +31,11 @@ struct SavedSlot {
 
 // Proves that bytes from a file move hidden elements that there are.
 Status check_saved_slot(const SavedSlot& saved, std::span<const uint8_t> bytes);
+
+// The bytes must outlive the reader.
+Result<std::unique_ptr<SlotReader>> open_slot(const SavedSlot& saved,
+                                              std::span<const uint8_t> bytes,
+                                              const std::shared_ptr<const Allocator>& allocator);
 
 // Repacks the bytes into the same slot of a store of another layout.
 Status convert_saved_slot(const SavedSlot& saved, std::span<const uint8_t> bytes, Store& store,

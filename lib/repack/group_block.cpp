@@ -33,15 +33,40 @@ void load_scales(layout::ScaleType type, const void* from, int64_t count, float*
     }
 }
 
+// Nibble i of a word becomes byte i.
+constexpr uint64_t spread_nibbles(uint32_t word) {
+    uint64_t x = word;
+    x = (x | x << 16) & 0x0000FFFF0000FFFF;
+    x = (x | x << 8) & 0x00FF00FF00FF00FF;
+    return (x | x << 4) & 0x0F0F0F0F0F0F0F0F;
+}
+
+// The columns of a word, in order, one byte each. AWQ keeps even ones in the lower half of the
+// word, odd ones in the upper half.
+template <bool awq>
+constexpr uint64_t columns_of(uint32_t word) {
+    if constexpr (!awq) return spread_nibbles(word);
+    const uint64_t in_order = spread_nibbles(word);  // even columns, then odd ones
+    const auto apart = [](uint64_t x) {
+        x = (x | x << 16) & 0x0000FFFF0000FFFF;
+        return (x | x << 8) & 0x00FF00FF00FF00FF;
+    };
+    return apart(in_order & 0xFFFFFFFF) | apart(in_order >> 32) << 8;
+}
+static_assert(columns_of<false>(0x76543210) == 0x0706050403020100);
+static_assert(columns_of<true>(0x75316420) == 0x0706050403020100);
+
 // Zero points of `count` outputs, whole words, of one group of a file.
 template <int bits, bool awq>
 void load_zero_points(const FileRows& file, const uint32_t* words, int64_t count, uint8_t* to) {
     constexpr int kFields = 32 / bits;
     for (int64_t i = 0; i < count; i += kFields) {
         const uint32_t word = true_zero_points(words[i / kFields], file.zero_point_form, bits);
-        for (int n = 0; n < kFields; ++n) {
-            const int index = awq ? awq_field(n, bits) : n;  // a constant once unrolled
-            to[i + n] = static_cast<uint8_t>(field(word, index, bits));
+        if constexpr (bits == 8) {
+            std::memcpy(to + i, &word, sizeof word);
+        } else {
+            const uint64_t columns = columns_of<awq>(word);
+            std::memcpy(to + i, &columns, sizeof columns);
         }
     }
 }

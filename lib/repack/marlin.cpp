@@ -104,9 +104,44 @@ void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t firs
     }
 }
 
+using Halves [[gnu::vector_size(16)]] = uint16_t;  // 8 of them
+using Bytes [[gnu::vector_size(16)]] = uint8_t;    // 16 of them
+
+// Eight rows shuffled like cards, row i with row i + 4. Three times is a transpose.
+void shuffle_rows(Halves (&rows)[8]) {
+    const Halves(&r)[8] = rows;
+    Halves shuffled[8];
+    for (int i = 0; i < 4; ++i) {
+        shuffled[2 * i] = __builtin_shufflevector(r[i], r[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+        shuffled[2 * i + 1] = __builtin_shufflevector(r[i], r[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    std::copy(std::begin(shuffled), std::end(shuffled), rows);
+}
+
+// 16-bit scales of one group, those of kMarlinBlock outputs. The grouped order is a transpose of
+// 8 x 8 scales, the single order one of 4 x 4 pairs in each half of the block.
+template <layout::MarlinScaleOrder order>
+void pack_half_scales(const uint8_t* from, uint8_t* to) {
+    if constexpr (order == layout::MarlinScaleOrder::kGrouped) {
+        Halves rows[8];
+        std::memcpy(rows, from, sizeof rows);
+        for (int i = 0; i < 3; ++i) shuffle_rows(rows);
+        std::memcpy(to, rows, sizeof rows);
+    } else {
+        for (int half = 0; half < 2; ++half) {
+            Four pairs[4];
+            Four turned[4];
+            std::memcpy(pairs, from + half * sizeof pairs, sizeof pairs);
+            transpose_four(pairs, turned);
+            std::memcpy(to + half * sizeof turned, turned, sizeof turned);
+        }
+    }
+}
+
 // Scales of one group, those of kMarlinBlock outputs. T: as large as a scale.
 template <class T, layout::MarlinScaleOrder order>
 void pack_scale_block(const uint8_t* from, uint8_t* to) {
+    if constexpr (sizeof(T) == 2) return pack_half_scales<order>(from, to);
     T values[kMarlinBlock];
     T placed[kMarlinBlock];
     std::memcpy(values, from, sizeof values);
@@ -140,17 +175,48 @@ void pack_scales(const MarlinShape& shape, const Canonical& strip, int64_t first
     }
 }
 
-// Zero points of one group, those of kMarlinBlock outputs, become words.
+// Byte i of four rows becomes word i: out[0] has words 0 to 3, out[1] words 4 to 7.
+void join_bytes(const uint64_t (&rows)[4], Four (&out)[2]) {
+    Bytes of[4] = {};
+    for (int i = 0; i < 4; ++i) std::memcpy(&of[i], &rows[i], sizeof rows[i]);
+    const auto join = [](const Bytes& a, const Bytes& b) {
+        return Halves(__builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19,  //
+                                              4, 20, 5, 21, 6, 22, 7, 23));
+    };
+    const Halves low = join(of[0], of[1]);
+    const Halves high = join(of[2], of[3]);
+    out[0] = Four(__builtin_shufflevector(low, high, 0, 8, 1, 9, 2, 10, 3, 11));
+    out[1] = Four(__builtin_shufflevector(low, high, 4, 12, 5, 13, 6, 14, 7, 15));
+}
+
+// Zero points of one group, those of kMarlinBlock outputs, become words. A field of eight words is
+// an eighth of the block.
 template <int bits, layout::MarlinTile tile>
 void pack_zero_point_block(const uint8_t* values, uint32_t* words) {
-    constexpr int kFields = 32 / bits;
-    for (int word = 0; word < kMarlinBlock / kFields; ++word) {
-        uint32_t packed = 0;
-        for (int field = 0; field < kFields; ++field) {
-            const int64_t source = layout::marlin_zero_point_source(word, field, bits, tile);
-            packed |= static_cast<uint32_t>(values[source]) << (bits * field);
+    const auto eighth = [values](int word, int field) {
+        uint64_t row;
+        std::memcpy(&row, values + layout::marlin_zero_point_source(word, field, bits, tile),
+                    sizeof row);
+        return row;
+    };
+    if constexpr (bits == 4) {
+        uint64_t pairs[4];  // of fields
+        for (int i = 0; i < 4; ++i) pairs[i] = eighth(0, 2 * i) | eighth(0, 2 * i + 1) << 4;
+        Four joined[2];
+        join_bytes(pairs, joined);
+        std::memcpy(words, joined, sizeof joined);
+    } else {  // even words have the first four eighths, odd words the others
+        Four joined[2][2];
+        for (int odd = 0; odd < 2; ++odd) {
+            join_bytes({eighth(odd, 0), eighth(odd, 1), eighth(odd, 2), eighth(odd, 3)},
+                       joined[odd]);
         }
-        words[word] = packed;
+        for (int half = 0; half < 2; ++half) {
+            const Four even = joined[0][half];
+            const Four odd = joined[1][half];
+            store_four(__builtin_shufflevector(even, odd, 0, 4, 1, 5), words + 8 * half);
+            store_four(__builtin_shufflevector(even, odd, 2, 6, 3, 7), words + 8 * half + 4);
+        }
     }
 }
 

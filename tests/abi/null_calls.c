@@ -340,6 +340,31 @@ static mmoe_status call_marlin_unpack(const struct Attempt* a) {
                               keep(a, 2, &matrix), keep(a, 3, &args), a->error);
 }
 
+static mmoe_status call_marlin_describe_experts(const struct Attempt* a) {
+    const mmoe_split split = {0};
+    mmoe_marlin_experts experts = {.struct_size = sizeof experts};
+    return mmoe_marlin_describe_experts(keep(a, 0, a->tiny->config), keep(a, 1, &a->tiny->layer),
+                                        keep(a, 2, &split), MMOE_MARLIN_16_BIT,
+                                        keep(a, 3, &experts), a->error);
+}
+
+static mmoe_status call_marlin_export(const struct Attempt* a) {
+    const mmoe_marlin_experts experts = tiny_marlin_experts();
+    return mmoe_marlin_export(keep(a, 0, a->tiny->sealed), 0, keep(a, 1, &experts), a->error);
+}
+
+static mmoe_status call_marlin_import(const struct Attempt* a) {
+    const mmoe_split split = {0};
+    const mmoe_marlin_experts experts = tiny_marlin_experts();
+    mmoe_bundle* out = kPoison;
+    const mmoe_status status = mmoe_marlin_import(
+        keep(a, 0, a->tiny->context), keep(a, 1, a->tiny->config), keep(a, 2, &a->tiny->layer),
+        keep(a, 3, &split), keep(a, 4, &experts), keep(a, 5, &out), a->error);
+    check_out(a, 5, status, out);
+    if (status == MMOE_OK) mmoe_bundle_destroy(out);
+    return status;
+}
+
 static mmoe_status call_every_destroy(const struct Attempt* a) {
     (void)a;
     mmoe_context_destroy(NULL);
@@ -400,5 +425,8 @@ const struct NullRow kNullRows[] = {
     {"mmoe_marlin_pack", call_marlin_pack, "orrr"},
     {"mmoe_marlin_enqueue_pack", call_marlin_enqueue_pack, "rrrro"},
     {"mmoe_marlin_unpack", call_marlin_unpack, "orrr"},
+    {"mmoe_marlin_describe_experts", call_marlin_describe_experts, "rror"},
+    {"mmoe_marlin_export", call_marlin_export, "rr"},
+    {"mmoe_marlin_import", call_marlin_import, "rrrorr"},
 };
 const int kNullRowCount = sizeof kNullRows / sizeof *kNullRows;

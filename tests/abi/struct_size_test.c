@@ -150,6 +150,15 @@ static mmoe_status take_marlin_args(struct TinyLayer* tiny, void* memory) {
     return mmoe_marlin_unpack(NULL, tiny->config, &matrix, memory, &last_error);
 }
 
+static mmoe_status take_marlin_experts(struct TinyLayer* tiny, void* memory) {
+    return mmoe_marlin_export(tiny->sealed, 0, memory, &last_error);
+}
+
+static mmoe_status fill_marlin_experts(struct TinyLayer* tiny, void* memory) {
+    return mmoe_marlin_describe_experts(tiny->config, &tiny->layer, NULL, MMOE_MARLIN_16_BIT,
+                                        memory, &last_error);
+}
+
 static mmoe_status fill_marlin_description(struct TinyLayer* tiny, void* memory) {
     const mmoe_marlin_matrix matrix = tiny_marlin_matrix();
     return mmoe_marlin_describe(tiny->config, &matrix, MMOE_ROLE_BIAS, memory, &last_error);
@@ -316,6 +325,7 @@ static void given_structures_follow_the_rule(void** state) {
     const mmoe_route_args route_args = tiny_route_args();
     const mmoe_marlin_matrix marlin_matrix = tiny_marlin_matrix();
     const mmoe_marlin_args marlin_args = tiny_marlin_args();
+    const mmoe_marlin_experts marlin_experts = tiny_marlin_experts();
     const mmoe_layer layer = tiny->layer;
     const mmoe_executor_options executor_options = tiny->executor_options;
     const struct SizeRow rows[] = {
@@ -348,6 +358,8 @@ static void given_structures_follow_the_rule(void** state) {
          &marlin_matrix},
         {"mmoe_marlin_unpack", take_marlin_args, sizeof marlin_args, sizeof marlin_args,
          &marlin_args},
+        {"mmoe_marlin_export", take_marlin_experts, sizeof marlin_experts, sizeof marlin_experts,
+         &marlin_experts},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) check_given(tiny, &rows[i]);
 }
@@ -384,6 +396,8 @@ static void filled_structures_follow_the_rule(void** state) {
          sizeof(mmoe_bundle_description), NULL},
         {"mmoe_marlin_describe", fill_marlin_description, sizeof(mmoe_marlin_description),
          sizeof(mmoe_marlin_description), NULL},
+        {"mmoe_marlin_describe_experts", fill_marlin_experts, sizeof(mmoe_marlin_experts),
+         sizeof(mmoe_marlin_experts), NULL},
     };
     for (size_t i = 0; i < sizeof kRows / sizeof *kRows; ++i) check_filled(*state, &kRows[i]);
 }

@@ -95,6 +95,22 @@ mmoe_marlin_args tiny_marlin_args(void) {
     return args;
 }
 
+mmoe_marlin_experts tiny_marlin_experts(void) {
+    enum { kPadded = 64, kGroups = kPadded / kTinyGroup }; /* both H and I */
+    static uint32_t w13_weight[kPadded * kPadded * 2 / 8], w2_weight[kPadded * kPadded / 8];
+    static uint32_t w13_zero[kGroups * kPadded * 2 / 8], w2_zero[kGroups * kPadded / 8];
+    static uint16_t w13_scale[kGroups * kPadded * 2], w2_scale[kGroups * kPadded];
+    const mmoe_dtype words = MMOE_DTYPE_I32, scales = MMOE_DTYPE_BF16;
+    return (mmoe_marlin_experts){
+        .struct_size = sizeof(mmoe_marlin_experts),
+        .w13 = {.weight = {w13_weight, words, 3, {1, kPadded / 16, kPadded * 4}, {0}},
+                .scale = {w13_scale, scales, 3, {1, kGroups, kPadded * 2}, {0}},
+                .zero_point = {w13_zero, words, 3, {1, kGroups, kPadded / 4}, {0}}},
+        .w2 = {.weight = {w2_weight, words, 3, {1, kPadded / 16, kPadded * 2}, {0}},
+               .scale = {w2_scale, scales, 3, {1, kGroups, kPadded}, {0}},
+               .zero_point = {w2_zero, words, 3, {1, kGroups, kPadded / 8}, {0}}}};
+}
+
 const char* tiny_checkpoint_path(void) {
     return MMOE_TEST_SCRATCH "/tiny_checkpoint";
 }

@@ -41,6 +41,9 @@ void tiny_expert_tensors(mmoe_expert_tensor tensors[kTinyTensorCount]);
 mmoe_marlin_matrix tiny_marlin_matrix(void);
 mmoe_marlin_args tiny_marlin_args(void);
 
+/* The layer's expert as Marlin matrices; the memory is static. */
+mmoe_marlin_experts tiny_marlin_experts(void);
+
 /* A valid tensor of the bundle: the scales of the gate projection. */
 mmoe_tensor tiny_gate_scale(void);
 

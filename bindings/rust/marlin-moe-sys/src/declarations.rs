@@ -361,6 +361,20 @@ c_structs! {
         marlin: mmoe_tensor,
         group_index: mmoe_tensor,
     }
+    struct mmoe_marlin_operand {
+        weight: mmoe_tensor,
+        scale: mmoe_tensor,
+        zero_point: mmoe_tensor,
+        bias: mmoe_tensor,
+    }
+    struct mmoe_marlin_experts {
+        struct_size: u32,
+        activation: mmoe_marlin_activation,
+        w13: mmoe_marlin_operand,
+        w2: mmoe_marlin_operand,
+        w13_order: mmoe_tensor,
+        w2_order: mmoe_tensor,
+    }
 }
 
 c_functions! {
@@ -415,4 +429,7 @@ c_functions! {
     fn mmoe_marlin_pack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_enqueue_pack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, stream: *mut c_void, error: *mut mmoe_error) -> mmoe_status;
     fn mmoe_marlin_unpack(context: *const mmoe_context, config: *const mmoe_quant_config, matrix: *const mmoe_marlin_matrix, args: *const mmoe_marlin_args, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_describe_experts(config: *const mmoe_quant_config, layer: *const mmoe_layer, split: *const mmoe_split, activation: mmoe_marlin_activation, experts: *mut mmoe_marlin_experts, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_export(bundle: *const mmoe_bundle, first_expert: u32, experts: *const mmoe_marlin_experts, error: *mut mmoe_error) -> mmoe_status;
+    fn mmoe_marlin_import(context: *mut mmoe_context, config: *const mmoe_quant_config, layer: *const mmoe_layer, split: *const mmoe_split, experts: *const mmoe_marlin_experts, out: *mut *mut mmoe_bundle, error: *mut mmoe_error) -> mmoe_status;
 }
