@@ -4,6 +4,9 @@
 // 77. Ends with 1 unless the graph's replays give the bits of the eager run.
 //
 //     c++ -std=c++20 cuda_graph.cpp -lmarlin_moe -lcudart;  ./a.out path/to/model
+//
+// If the compiler does not find the CUDA runtime:
+//     export CPATH=$CPATH:/usr/local/cuda/include LIBRARY_PATH=$LIBRARY_PATH:/usr/local/cuda/lib64
 #include <cuda_runtime.h>
 #include <marlin_moe.h>
 

@@ -1203,7 +1203,7 @@ typedef struct mmoe_run_args {
     mmoe_tensor output;         /**< Out, `[T, H]`, the executor's output type; H contiguous;
                                      apart from every input. A token without a valid id gets
                                      zeros. */
-    mmoe_tensor expert_map;     /**< In, optional, `[E']`, i32, contiguous: id i of `expert_ids`
+    mmoe_tensor expert_map;     /**< In, optional, ``[E']``, i32, contiguous: id i of `expert_ids`
                                      stands for the global expert `expert_map[i]`; negative: it
                                      is skipped. Absent: ids are global experts. */
     mmoe_tensor token_count;    /**< In, optional, `[1]`, i32: tokens of this run, 0 to T; output

@@ -13,8 +13,9 @@ build="$root/build/coverage"
 . "$root/examples/setup.sh"
 
 ensure_needs "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}" "command gcovr gcovr"
-# Optimised a little: kernels without it take minutes.
+# Optimised a little: kernels without it take minutes. GCC 12 warns of counters that it misreads.
 cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Coverage -DMMOE_CUDA=OFF \
+    -DMMOE_WERROR=OFF \
     -DCMAKE_C_FLAGS_COVERAGE="-O1 -g --coverage" \
     -DCMAKE_CXX_FLAGS_COVERAGE="-O1 -g --coverage" \
     -DCMAKE_EXE_LINKER_FLAGS_COVERAGE=--coverage \

@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Prints every number of docs/reliability.md, as the rows of its table: the fault tests in their
-# long form, the soak, the fuzzing ledger and, with --coverage, the coverage of the tests.
-#     reliability.sh [--soak SECONDS] [--coverage]     an hour of soak unless told; build/cpu
+# long form, the soak and the fuzzing ledger; with --valgrind what memcheck says of the programs,
+# with --coverage the coverage of the tests, with --gpu a CUDA build's part on this machine's GPU.
+#     reliability.sh [--soak SECONDS] [--valgrind] [--coverage] [--gpu BUILD]
+# An hour of soak unless told. Builds into build/cpu and, for the coverage, build/coverage.
 set -euo pipefail
 
 soak_seconds=3600
+with_valgrind=no
 with_coverage=no
+gpu_build=""
 while [ $# -gt 0 ]; do
     case "$1" in
         --soak) soak_seconds="$2"; shift ;;
+        --valgrind) with_valgrind=yes ;;
         --coverage) with_coverage=yes ;;
-        *) sed -n '5s/^# *//p' "$0" >&2; exit 2 ;;
+        --gpu) gpu_build="$2"; shift ;;
+        *) sed -n '6s/^# *//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
@@ -43,6 +49,15 @@ python3 "$root/tests/fuzz/ledger.py" |
     while read -r target executions; do
         echo "| fuzz $target | $executions executions under address,undefined |"
     done
+if [ -n "$gpu_build" ]; then
+    for test in values no_memory soak; do
+        "$gpu_build/tests/gpu/cuda_$test" 2>/dev/null | words_of | row "cuda_$test"
+    done
+fi
+if [ "$with_valgrind" = yes ]; then
+    cmake --build "$build" >/dev/null
+    "$root/tests/valgrind.py" "$build" | tail -1 | row valgrind
+fi
 if [ "$with_coverage" = yes ]; then
     "$root/tests/coverage.sh" 2>&1 | tail -1 | row coverage
 fi

@@ -17,16 +17,19 @@ import (
 // model is a small checkpoint, quantised with zero points: E 8, H 256, I 160, top 3.
 const model = "../../tests/data/ct/w4a16_asym_g32_fp16"
 
-func openModel(t testing.TB, context *marlinmoe.Context) *marlinmoe.Checkpoint {
+// openModel gives the model on a CPU context; both are closed when the test ends, if not before.
+func openModel(t testing.TB) (*marlinmoe.Context, *marlinmoe.Checkpoint) {
 	t.Helper()
-	checkpoint, err := marlinmoe.OpenCheckpoint(context, model)
+	device := cpu(t, marlinmoe.ContextOptions{})
+	t.Cleanup(func() { device.Close() })
+	checkpoint, err := marlinmoe.OpenCheckpoint(device, model)
 	fatal(t, err)
-	return checkpoint
+	t.Cleanup(func() { checkpoint.Close() })
+	return device, checkpoint
 }
 
 func TestLoadsComeInTheBackground(t *testing.T) {
-	device := cpu(t, marlinmoe.ContextOptions{})
-	checkpoint := openModel(t, device)
+	device, checkpoint := openModel(t)
 	job, err := marlinmoe.StartLoad(device, checkpoint, 0, marlinmoe.BundleOptions{})
 	fatal(t, err)
 	fatal(t, checkpoint.Close()) // the load keeps what it needs
@@ -57,10 +60,7 @@ func TestLoadsComeInTheBackground(t *testing.T) {
 }
 
 func TestContextsCancelLoads(t *testing.T) {
-	device := cpu(t, marlinmoe.ContextOptions{})
-	defer device.Close()
-	checkpoint := openModel(t, device)
-	defer checkpoint.Close()
+	device, checkpoint := openModel(t)
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := marlinmoe.LoadBundleContext(gone, device, checkpoint, 0, marlinmoe.BundleOptions{})
@@ -79,10 +79,7 @@ func TestContextsCancelLoads(t *testing.T) {
 }
 
 func TestAJobIsSharedByGoroutines(t *testing.T) {
-	device := cpu(t, marlinmoe.ContextOptions{})
-	defer device.Close()
-	checkpoint := openModel(t, device)
-	defer checkpoint.Close()
+	device, checkpoint := openModel(t)
 	job, err := marlinmoe.StartLoad(device, checkpoint, 0, marlinmoe.BundleOptions{})
 	fatal(t, err)
 	var group sync.WaitGroup
@@ -108,10 +105,7 @@ func TestAJobIsSharedByGoroutines(t *testing.T) {
 }
 
 func TestProgressStopsALoadAndPanicsComeBack(t *testing.T) {
-	device := cpu(t, marlinmoe.ContextOptions{})
-	defer device.Close()
-	checkpoint := openModel(t, device)
-	defer checkpoint.Close()
+	device, checkpoint := openModel(t)
 	_, err := marlinmoe.LoadBundle(device, checkpoint, 0, marlinmoe.BundleOptions{},
 		func(_, _ uint64) bool { return false })
 	var failure *marlinmoe.Error
@@ -128,10 +122,7 @@ func TestProgressStopsALoadAndPanicsComeBack(t *testing.T) {
 }
 
 func TestExpertsComeAndGo(t *testing.T) {
-	device := cpu(t, marlinmoe.ContextOptions{})
-	defer device.Close()
-	checkpoint := openModel(t, device)
-	defer checkpoint.Close()
+	device, checkpoint := openModel(t)
 	bundle, err := marlinmoe.LoadBundle(device, checkpoint, 0, marlinmoe.BundleOptions{Slots: 1}, nil)
 	fatal(t, err)
 	defer bundle.Close()
@@ -178,10 +169,7 @@ func TestOneExpertIsPutOverAnother(t *testing.T) {
 }
 
 func TestCheckpointsAreRead(t *testing.T) {
-	device := cpu(t, marlinmoe.ContextOptions{})
-	defer device.Close()
-	checkpoint := openModel(t, device)
-	defer checkpoint.Close()
+	_, checkpoint := openModel(t)
 	layer, err := checkpoint.Layer(0)
 	fatal(t, err)
 	defer layer.Config.Close()
@@ -209,10 +197,7 @@ func TestCheckpointsAreRead(t *testing.T) {
 }
 
 func TestPlansSayWhatAnObjectTakes(t *testing.T) {
-	device := cpu(t, marlinmoe.ContextOptions{})
-	defer device.Close()
-	checkpoint := openModel(t, device)
-	defer checkpoint.Close()
+	device, checkpoint := openModel(t)
 	layer, err := checkpoint.Layer(0)
 	fatal(t, err)
 	plan, err := marlinmoe.PlanBundle(device, layer.Config, layer.Layer, marlinmoe.BundleOptions{})

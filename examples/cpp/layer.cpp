@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One layer of a model from C++, through the wrapper that lies beside this file. An object ends
-// where its scope does, in any order; a failed call is an exception with the library's sentence.
+// One layer of a model from C++, through the wrapper marlin_moe.hpp; copy both files. An object
+// ends where its scope does, in any order; a failed call is an exception with the library's
+// sentence.
 //
 //     c++ -std=c++20 layer.cpp -lmarlin_moe;  ./a.out path/to/model
 #include <cmath>

@@ -75,10 +75,14 @@ struct DecodeGemm {
     int32_t whole_units;      // of Marlin tiles one after the other in memory
     int32_t unit_groups;      // scales of an output in one unit
     uint32_t group_factor;    // quotient_factor() of the units that share a scale
+    int32_t groups;           // of K
+    uint32_t unit_factor;     // quotient_factor() of `units`
     int32_t scale_row_bytes;  // from one group's scales to the next
     int32_t zero_row_bytes;   // and zero points
     DecodeScaleForm scale_form;
 };
+
+struct DecodeOneState;  // decode_one.h
 
 struct DecodeArgs {
     DecodeGemm gemm[2];
@@ -108,6 +112,8 @@ struct DecodeArgs {
     int64_t intermediate_stride;
     float* results;  // [rows, splits, outputs of GEMM 2]
     DecodeCounters* counters;
+    DecodeOneState* one;
+    int32_t one_splits;
 
     void* output;  // [T, columns], rows output_stride elements apart
     Element output_type;

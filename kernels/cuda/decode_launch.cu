@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cuda/decode_one.h"
 #include "cuda/decode_rows.h"
 
 namespace mmoe::cuda {
@@ -15,6 +16,13 @@ constexpr int32_t kMostSplitUnits = 32;
 
 int32_t round_up_quotient(int32_t value, int32_t by) noexcept {
     return (value + by - 1) / by;
+}
+
+// Parts of the slots in GEMM 2 of one token: two where that gives blocks more equal work.
+int32_t one_splits(const Matrix& w2, int32_t blocks) noexcept {
+    const int32_t strips = w2.outputs / kOneColumns;
+    const int32_t rounds = round_up_quotient(strips, blocks);
+    return round_up_quotient(2 * strips, blocks) < 2 * rounds ? 2 : 1;
 }
 
 int32_t split_count(const Matrix& w2) noexcept {
@@ -35,6 +43,8 @@ DecodeGemm cut(const Matrix& matrix, bool gated, int32_t splits) noexcept {
     gemm.unit_groups = std::max(1, unit_inputs / matrix.group_size);
     gemm.group_factor =
         quotient_factor(static_cast<uint32_t>(std::max(1, matrix.group_size / unit_inputs)));
+    gemm.unit_factor = quotient_factor(static_cast<uint32_t>(gemm.units));
+    gemm.groups = matrix.groups();
     gemm.scale_row_bytes = 2 * matrix.outputs;
     gemm.zero_row_bytes = matrix.outputs * matrix.bits / 8;
     gemm.scale_form = {matrix.scale_type == layout::ScaleType::kBf16,
@@ -71,6 +81,8 @@ DecodeArgs describe(const DecodeLaunch& launch) noexcept {
     args.intermediate_stride = layer.intermediate_size;
     args.results = launch.results;
     args.counters = launch.counters;
+    args.one = launch.one;
+    args.one_splits = one_splits(layer.w2, launch.device.processor_count);
     args.output = run.output;
     args.output_type = run.output_type;
     args.output_stride = run.output_stride;

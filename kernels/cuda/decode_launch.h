@@ -21,8 +21,10 @@ struct DecodeLaunch {
     uint16_t* intermediate;  // [slots, intermediate_size]
     float* results;          // [slots, decode_results_per_slot()]
     DecodeCounters* counters;
+    DecodeOneState* one;
 };
 
+std::span<const Row> decode_one_rows() noexcept;
 std::span<const Row> decode_rows_bf16() noexcept;
 std::span<const Row> decode_rows_f16() noexcept;
 

@@ -63,7 +63,7 @@ __device__ __forceinline__ void await_shared(const int32_t& counter, int count) 
 
 __device__ __forceinline__ void point_at_weights(const DecodeGemm& gemm, DecodeItem& item) {
     const Matrix& matrix = gemm.matrix;
-    const int64_t row = static_cast<int64_t>(item.expert) * matrix.groups();
+    const int64_t row = static_cast<int64_t>(item.expert) * gemm.groups;
     const auto* codes = static_cast<const uint8_t*>(matrix.codes);
     const auto* scales = static_cast<const uint8_t*>(matrix.scales);
     const auto* zeros = reinterpret_cast<const uint8_t*>(matrix.zero_points);

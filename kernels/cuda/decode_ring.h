@@ -125,7 +125,7 @@ class DecodeRing {
         whole_units_ = gemm.whole_units;
         unit_groups_ = gemm.unit_groups;
         group_factor_ = gemm.group_factor;
-        last_group_ = gemm.matrix.groups() - 1;
+        last_group_ = gemm.groups - 1;
         codes_[0] = item.codes[0] + lane * 16;
         codes_[1] = item.codes[1] + lane * 16;
         const int half = lane / kGroupChunks;

@@ -105,14 +105,18 @@ struct Problem {
     int32_t mean_tokens = 0;      // of one expert, rounded up
     bool ordered_inputs = false;  // hidden states come as one gathered row a slot
     bool counted_tokens = false;  // the device alone knows how many tokens there are
+    int64_t tokens = 0;           // of the run, at most
     int64_t slots = 0;            // tokens * top_k
     int32_t expert_count = 0;
     int32_t group_sizes[2] = {};  // of the two GEMMs; 0: one scale a channel
     layout::ScaleType scale_type = layout::ScaleType::kBf16;
-    bool strips = false;       // tiles of the same outputs follow each other, in both GEMMs
-    int32_t input_step = 0;    // divides every K
-    int32_t group_step = 0;    // divides every group
-    int64_t weight_tiles = 0;  // of 64 outputs by K, of all experts with slots, smaller GEMM
+    bool strips = false;            // tiles of the same outputs follow each other, in both GEMMs
+    int32_t input_step = 0;         // divides every K
+    int32_t group_step = 0;         // divides every group
+    int32_t hidden_outputs = 0;     // N of GEMM 2
+    int32_t hidden_inputs = 0;      // K of GEMM 1
+    int32_t intermediate_size = 0;  // I, padded
+    int64_t weight_tiles = 0;       // of 64 outputs by K, of all experts with slots, smaller GEMM
 };
 
 struct GemmArgs;    // gemm_args.h

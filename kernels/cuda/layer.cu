@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "cuda/decode_launch.h"
+#include "cuda/decode_one.h"
 #include "cuda/elementwise.h"
 #include "cuda/launch.h"
 #include "cuda/moe_gemm.h"
@@ -27,7 +28,8 @@ struct Table {
 
     Table() noexcept {
         for (const std::span<const Row> part :
-             {decode_rows_bf16(), decode_rows_f16(), rows_prefill(), rows_bf16(), rows_f16()}) {
+             {decode_one_rows(), decode_rows_bf16(), decode_rows_f16(), rows_prefill(), rows_bf16(),
+              rows_f16()}) {
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -40,8 +42,8 @@ Element compute_type(Element hidden_type) noexcept {
 // Byte offsets of one run in the workspace. What must survive from run to run, the ticket and the
 // decode kernel's counters, comes first, wherever the others are.
 struct Workspace {
-    size_t ticket, counters, tile_count, row_begin, first_tile, tile_expert, row_slot, slot_row,
-        chunk_rows;
+    size_t ticket, counters, one, tile_count, row_begin, first_tile, tile_expert, row_slot,
+        slot_row, chunk_rows;
     size_t hidden, intermediate, results, decode_results;
     size_t total;
 };
@@ -67,6 +69,7 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     Workspace parts = {};
     parts.ticket = space.take(1, sizeof(int32_t));
     parts.counters = space.take(1, sizeof(DecodeCounters));
+    parts.one = space.take(1, sizeof(DecodeOneState));
     parts.tile_count = space.take(1, sizeof(int32_t));
     parts.row_begin = space.take(experts + 1, sizeof(int32_t));
     parts.first_tile = space.take(experts, sizeof(int32_t));
@@ -253,7 +256,8 @@ int decode(const Steps& steps) noexcept {
                           .x_columns = hidden.columns,
                           .intermediate = steps.at<uint16_t>(steps.parts.intermediate),
                           .results = steps.at<float>(steps.parts.decode_results),
-                          .counters = steps.at<DecodeCounters>(steps.parts.counters)},
+                          .counters = steps.at<DecodeCounters>(steps.parts.counters),
+                          .one = steps.at<DecodeOneState>(steps.parts.one)},
                          steps.stream);
 }
 
@@ -316,6 +320,7 @@ Problem describe(const Device& device, const Layer& layer, const Run& run) noexc
                        .mean_tokens = static_cast<int32_t>((slots + experts - 1) / experts),
                        .ordered_inputs = layer.ordered_inputs,
                        .counted_tokens = run.token_count != nullptr,
+                       .tokens = run.tokens,
                        .slots = slots,
                        .expert_count = layer.expert_count,
                        .scale_type = layer.w13.scale_type,
@@ -327,6 +332,9 @@ Problem describe(const Device& device, const Layer& layer, const Run& run) noexc
         problem.input_step = std::gcd(problem.input_step, matrix->inputs);
         problem.group_step = std::gcd(problem.group_step, matrix->group_size);
     }
+    problem.hidden_inputs = layer.w13.inputs;
+    problem.hidden_outputs = layer.w2.outputs;
+    problem.intermediate_size = layer.intermediate_size;
     problem.weight_tiles = std::min<int64_t>(layer.expert_count, slots) *
                            (std::min(layer.w13.outputs, layer.w2.outputs) / 64);
     return problem;

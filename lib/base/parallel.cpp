@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/thread.h"
+#include "base/word_wait.h"
 
 #if defined(__linux__)
     #include <sched.h>
@@ -44,7 +45,7 @@ void wait_while_equal(const std::atomic<Word>& word, Word value) noexcept {
         if (word.load(std::memory_order_acquire) != value) return;
         pause_once();
     }
-    word.wait(value, std::memory_order_acquire);
+    wait_for_change(word, value);
 }
 
 class SerialOrHook final : public Parallel {
@@ -70,7 +71,7 @@ class Pool final : public Parallel {
     ~Pool() override {
         stop_.store(true, std::memory_order_relaxed);
         ticket_.fetch_add(kGenerationStep, std::memory_order_release);
-        ticket_.notify_all();
+        announce_change(ticket_);
         for (Thread& worker : workers_) worker.join();
     }
 
@@ -107,7 +108,7 @@ class Pool final : public Parallel {
         finished_.store(0, std::memory_order_relaxed);
         const uint64_t generation = closed + 1;
         ticket_.store(generation, std::memory_order_release);
-        ticket_.notify_all();
+        announce_change(ticket_);
 
         take_tasks(generation);
         for (uint32_t done = finished_.load(std::memory_order_acquire); done != task_count;
@@ -135,7 +136,7 @@ class Pool final : public Parallel {
             }
             task(data, index);
             if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
-                finished_.notify_one();
+                announce_change(finished_);
             }
             ticket = ticket_.load(std::memory_order_acquire);
         }

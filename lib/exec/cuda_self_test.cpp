@@ -18,8 +18,8 @@ namespace {
 
 constexpr int64_t kExperts = 2;
 constexpr int64_t kPeriod = 4;  // rows of hidden states that differ
-// Tokens of a run: whole and broken tiles of every width. Half of them go to each expert.
-constexpr int64_t kTokenCounts[] = {3, 19, 45, 91, 301};
+// Tokens of a run: one, then whole and broken tiles of every width. Half go to each expert.
+constexpr int64_t kTokenCounts[] = {1, 3, 19, 45, 91, 301};
 constexpr int64_t kMostTokens = 301;
 // A right row errs by some 3e-3 (16-bit hidden states, intermediates and slot results); a wrong
 // one by about 1.

@@ -32,9 +32,11 @@ target_compile_options(mmoe_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 # Asserts state what callers have proved; a release library has none.
 target_compile_definitions(mmoe_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:NDEBUG>)
-if(MINGW)  # where the stack protector's functions are a library
-    target_link_libraries(mmoe_flags INTERFACE ssp)
+set(MMOE_SYSTEM_LIBRARIES "")
+if(MINGW)  # where the stack protector's functions are a library, and WaitOnAddress has one
+    set(MMOE_SYSTEM_LIBRARIES ssp synchronization)
 endif()
+target_link_libraries(mmoe_flags INTERFACE ${MMOE_SYSTEM_LIBRARIES})
 if(MMOE_SANITIZE)
     target_link_options(mmoe_flags INTERFACE -fsanitize=${MMOE_SANITIZE})
 endif()

@@ -167,9 +167,9 @@ ExpectedTensor expected_tensor(const QuantConfig& config, int64_t outputs, int64
             if (config.format == Format::kAwq) return {};
             return {1, {inputs}, {DType::kI32}, config.order == Order::kGroup};
         case Role::kBias:
-            return {1, {outputs}, {DType::kF16, DType::kBf16, DType::kF32}, false};
+            break;
     }
-    return {};
+    return {1, {outputs}, {DType::kF16, DType::kBf16, DType::kF32}, false};
 }
 
 Status check_dimensions(const QuantConfig& config, int64_t outputs, int64_t inputs) {

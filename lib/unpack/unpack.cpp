@@ -26,16 +26,13 @@ static_assert(static_cast<int32_t>(DType::kBf16) == static_cast<int32_t>(layout:
 std::unique_ptr<const Reader> make_reader(Format format, const ReaderShape& shape,
                                           const ProjectionTensors& tensors) {
     switch (format) {
-        case Format::kCompressedTensors:
-            return make_compressed_tensors_reader(shape, tensors);
         case Format::kGptq:
             return make_gptq_reader(shape, tensors);
         case Format::kAwq:
             return make_awq_reader(shape, tensors);
-        case Format::kMarlin:
-            break;  // no reader: unpack_marlin() makes the unpacker
+        default:  // compressed-tensors; Marlin's unpacker is unpack_marlin()'s
+            return make_compressed_tensors_reader(shape, tensors);
     }
-    return nullptr;
 }
 
 // A projection as a Marlin matrix of its own.
@@ -74,11 +71,9 @@ struct OrderScratch {
 // Whether packers can read the whole matrix from the file: whole blocks, and groups of whole words.
 bool packers_take(const ReaderShape& shape, const Reader& reader) {
     const cpu::Tier tier = cpu::usable_tier();
-    if (cpu::pack_file_tiles(tier) == nullptr || cpu::pack_file_marlin(tier) == nullptr) {
-        return false;
-    }
     const int64_t fields = shape.fields_per_word();
-    return reader.file_rows(0).has_value() && shape.outputs % cpu::kFileOutputs == 0 &&
+    return cpu::pack_file_tiles(tier) != nullptr && cpu::pack_file_marlin(tier) != nullptr &&
+           reader.file_rows(0).has_value() && shape.outputs % cpu::kFileOutputs == 0 &&
            shape.inputs % (cpu::kFileWords * fields) == 0 &&
            shape.inputs / shape.groups % fields == 0;
 }

@@ -73,9 +73,5 @@ if ! [ -e "$needs/include/cmocka.h" ]; then
     build_cmocka
 fi
 export WINEPREFIX="$build/wine" WINEDEBUG=-all
-if [ "$system" = windows ] && ! [ -e "$WINEPREFIX/system.reg" ]; then
-    echo "== Wine"  # a program that starts while its prefix is made may hang
-    wine wineboot --init && wineserver -w
-fi
 echo "== library and tests"
 (cd "$root" && cmake --workflow --preset "$system")

@@ -162,6 +162,82 @@ const LayerCase kCases[] = {
      .group = 16,
      .hidden_order = true,
      .routing = Routing::kSkipSome},
+    {.name = "one token, group 128",
+     .tokens = 1,
+     .experts = 16,
+     .top_k = 8,
+     .hidden = 512,
+     .intermediate = 384,
+     .group = 128,
+     .bias = true},
+    {.name = "one token, group 256, symmetric, vLLM's order",
+     .tokens = 1,
+     .experts = 8,
+     .top_k = 4,
+     .hidden = 512,
+     .intermediate = 256,
+     .group = 256,
+     .asymmetric = false,
+     .column_blocks = false},
+    {.name = "one token, group 32, f16, more slots than warps",
+     .tokens = 1,
+     .experts = 32,
+     .top_k = 20,
+     .group = 32,
+     .hidden_type = Element::kF16,
+     .output_type = Element::kF16,
+     .scale_type = ScaleType::kF16},
+    {.name = "one token, channelwise, slots in halves",
+     .tokens = 1,
+     .experts = 8,
+     .top_k = 5,
+     .hidden = 3072,
+     .group = 0,
+     .bias = true},
+    {.name = "one token, group 128, slots in halves, weight on input",
+     .tokens = 1,
+     .top_k = 1,
+     .hidden = 3072,
+     .group = 128,
+     .bias = true,
+     .weight_on_input = true},
+    {.name = "one token, not gated, relu2",
+     .tokens = 1,
+     .hidden = 1024,
+     .intermediate = 384,
+     .group = 128,
+     .activation = Activation::kRelu2,
+     .gated = false,
+     .bias = true},
+    {.name = "one token, swigluoai, f32",
+     .tokens = 1,
+     .group = 128,
+     .hidden_type = Element::kF32,
+     .output_type = Element::kF32,
+     .alpha = 1.702F,
+     .beta = 1.0F,
+     .limit = 0.7F,
+     .bias = true},
+    {.name = "one token, some skipped",
+     .tokens = 1,
+     .experts = 16,
+     .top_k = 9,
+     .group = 128,
+     .routing = Routing::kSkipSome},
+    {.name = "one token, all skipped", .tokens = 1, .group = 128, .routing = Routing::kAllSkipped},
+    {.name = "one token, expert map",
+     .tokens = 1,
+     .top_k = 4,
+     .group = 128,
+     .routing = Routing::kMapped},
+    {.name = "one token, a rank's experts",
+     .tokens = 1,
+     .experts = 16,
+     .top_k = 8,
+     .group = 128,
+     .first_expert = 5,
+     .local_experts = 6},
+    {.name = "one token, misaligned hidden states", .tokens = 1, .group = 128, .hidden_padding = 3},
     {.name = "strided hidden states", .tokens = 20, .hidden_padding = 8},
     {.name = "misaligned hidden states", .tokens = 20, .hidden_padding = 3},
 };
@@ -384,6 +460,26 @@ void streams_run_side_by_side(void**) {
     run_side_by_side(kCases[4]);
 }
 
+// A launch of which not all blocks can run at a time ends, and is right.
+void blocks_wait_only_for_running_ones(void**) {
+    for (const LayerCase& test : kCases) {
+        if (test.tokens != 1 || !wanted(test)) continue;
+        const TestLayer host = make_layer(test);
+        Loaded loaded(test, host);
+        const cuda::Problem problem = cuda::describe(loaded.device, loaded.layer, loaded.run);
+        loaded.device.processor_count *= 3;
+        for (const cuda::Row& row : cuda::rows()) {
+            if (row.layer_kernel == nullptr || row.refuse(problem) != nullptr || !wanted(row)) {
+                continue;
+            }
+            loaded.row = &row;
+            loaded.enqueue(nullptr);
+            const double error = relative_error(test, loaded.output(nullptr), host.expected);
+            if (!(error <= kTolerance)) fail_msg("%s: %s: %.2e", test.name, row.name, error);
+        }
+    }
+}
+
 // The device alone knows how many tokens there are; rows past them keep what they held.
 void token_count_is_read_on_the_device(void**) {
     constexpr int32_t kCounts[] = {0, 1, 20, 33, 1000, -5};
@@ -437,6 +533,7 @@ int main() {
         cmocka_unit_test(cases_match_the_oracle),
         cmocka_unit_test(thousand_replays_give_the_same_bits),
         cmocka_unit_test(streams_run_side_by_side),
+        cmocka_unit_test(blocks_wait_only_for_running_ones),
         cmocka_unit_test(token_count_is_read_on_the_device),
         cmocka_unit_test(no_tokens_is_no_work),
     };

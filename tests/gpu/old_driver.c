@@ -3,11 +3,13 @@
 #include <stdint.h>
 #include <string.h>
 
-int cuDriverGetVersion(int* version);
-int cuInit(unsigned flags);
-int cuGetProcAddress(const char* name, void** function, int version, uint64_t flags);
-int cuGetProcAddress_v2(const char* name, void** function, int version, uint64_t flags,
-                        void* status);
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int cuDriverGetVersion(int* version);
+EXPORT int cuInit(unsigned flags);
+EXPORT int cuGetProcAddress(const char* name, void** function, int version, uint64_t flags);
+EXPORT int cuGetProcAddress_v2(const char* name, void** function, int version, uint64_t flags,
+                               void* status);
 
 int cuDriverGetVersion(int* version) {
     *version = 12040;

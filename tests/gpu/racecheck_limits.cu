@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What compute-sanitizer's racecheck cannot follow: two correct ways to hand data from one warp to
+// What compute-sanitizer's racecheck cannot follow: correct ways to hand data from one warp to
 // another through shared memory. Where it reports a race here, its reports on kernels that hand
-// over in these ways (moe_decode) say nothing; run.sh asks before it leaves them out.
+// over in these ways say nothing: moe_decode does in both, moe_prefill gives stages back by one
+// lane of a warp. run.sh asks each time.
 //
-//     racecheck_limits flag|lane     which of the two; fails if the data did not arrive
+//     racecheck_limits flag|lane     which of them; fails if the data did not arrive
 #include <cuda_runtime.h>
 
 #include <cstdio>

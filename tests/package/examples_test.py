@@ -5,8 +5,8 @@ each file gives, against the installed package.
 
     examples_test.py EXAMPLES_FOLDER PREFIX MODEL SCRATCH
 
-A head says `cc NAME.c -lmarlin_moe ...;  ./a.out ARGUMENTS`; pkg-config adds where things are. What
-`path/to/model` and the like stand for is in WORDS.
+A head says `cc NAME.c -lmarlin_moe ...;  ./a.out ARGUMENTS`, or how to start a script; where the
+installed things are stands in the variables that examples/README.md names.
 """
 import glob
 import os
@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 COMMAND = re.compile(r"^[ */]*((?:cc|c\+\+) .*?)(?:;\s*(\./a\.out.*))?$", re.M)
+SCRIPT = re.compile(r"^[ -]*((?:\w+=\S+ )?(python3|luajit) .*)$", re.M)
 
 
 def pkg_config(prefix, option):
@@ -26,41 +27,46 @@ def pkg_config(prefix, option):
 
 
 def commands_of(path):
-    """The line that compiles a file and the one that runs it."""
+    """The lines that compile a file and run it."""
     with open(path, encoding="utf-8") as file:
-        compile_line, run_line = COMMAND.search(file.read()).groups()
-    return compile_line.split(), (run_line or "./a.out").split()
+        text = file.read()
+    if path.endswith((".py", ".lua")):
+        line, interpreter = SCRIPT.search(text).groups()
+        return [line] if shutil.which(interpreter) else []
+    compile_line, run_line = COMMAND.search(text).groups()
+    return [compile_line, run_line or "./a.out"]
 
 
-def follow(path, folder, prefix, words):
+def follow(path, folder, environment, words):
     """Returns what went wrong, or None."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     for beside in (path, *glob.glob(os.path.join(os.path.dirname(path), "*.hpp"))):
         shutil.copy(beside, folder)
-    compile_words, run_words = commands_of(path)
-    libraries = pkg_config(prefix, "--variable=libdir")[0]
-    compiled = subprocess.run([*compile_words, *pkg_config(prefix, "--cflags"), f"-L{libraries}"],
-                              cwd=folder, check=False)
-    if compiled.returncode != 0:
-        return "its command does not compile it"
-    ran = subprocess.run([words.get(word, word) for word in run_words], cwd=folder, check=False,
-                         env={**os.environ, "LD_LIBRARY_PATH": libraries})
-    return None if ran.returncode == 0 else f"it ended with {ran.returncode}"
+    for line in commands_of(path):
+        for word, meaning in words.items():
+            line = line.replace(word, meaning)
+        if subprocess.run(["sh", "-c", line], cwd=folder, env=environment, check=False).returncode != 0:
+            return f"this failed: {line}"
+    return None
 
 
 def main():
     if len(sys.argv) != 5:
         raise SystemExit(__doc__)
     examples, prefix, model, scratch = sys.argv[1:]
+    include, libraries = (pkg_config(prefix, f"--variable={name}")[0] for name in ("includedir", "libdir"))
+    environment = {**os.environ, "CPATH": include, "LIBRARY_PATH": libraries,
+                   "LD_LIBRARY_PATH": libraries}
     words = {"path/to/model": model, "[layer]": "0", "scratch_file": os.path.join(scratch, "bundle"),
-             "path/to/libmarlin_moe.so.0": "libmarlin_moe.so.0"}
-    files = [path for pattern in ("*.c", "*.cpp", "cpp/*.cpp")
+             "path/to/libmarlin_moe.so.0": os.path.join(libraries, "libmarlin_moe.so.0"),
+             "path/to/marlin_moe.h": os.path.join(include, "marlin_moe.h")}
+    files = [path for pattern in ("*.c", "*.cpp", "cpp/*.cpp", "python/*.py", "luajit/*.lua")
              for path in sorted(glob.glob(os.path.join(examples, pattern)))
              if os.path.basename(path) != "cuda_graph.cpp"]  # needs the CUDA toolkit
     failed = 0
     for path in files:
-        problem = follow(path, os.path.join(scratch, "empty"), prefix, words)
+        problem = follow(path, os.path.join(scratch, "empty"), environment, words)
         print(f"{os.path.basename(path)}: {problem or 'ok'}", flush=True)
         failed += problem is not None
     return 1 if failed or not files else 0

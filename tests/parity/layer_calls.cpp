@@ -6,20 +6,21 @@
 namespace mmoe::parity {
 namespace {
 
-void set_linear(const Case& spec, mmoe_bundle* bundle, uint32_t expert, mmoe_projection projection,
-                QuantizedLinear& linear) {
+mmoe_status set_linear(mmoe_bundle* bundle, uint32_t expert, mmoe_projection projection,
+                       QuantizedLinear& linear, mmoe_error* error) {
     const std::pair<mmoe_role, Array*> parts[] = {{MMOE_ROLE_WEIGHT, &linear.weight},
                                                   {MMOE_ROLE_SCALE, &linear.scale},
                                                   {MMOE_ROLE_ZERO_POINT, &linear.zero_point},
                                                   {MMOE_ROLE_GROUP_INDEX, &linear.group_index},
                                                   {MMOE_ROLE_BIAS, &linear.bias}};
-    Error error{spec.name};
     for (const auto& [role, array] : parts) {
         if (array->empty()) continue;
         const mmoe_tensor tensor = array->tensor();
-        error.expect_ok(mmoe_bundle_set(bundle, expert, projection, role, &tensor, &error.value),
-                        "set");
+        const mmoe_status status =
+            mmoe_bundle_set(bundle, expert, projection, role, &tensor, error);
+        if (status != MMOE_OK) return status;
     }
+    return MMOE_OK;
 }
 
 }  // namespace
@@ -38,24 +39,39 @@ Handle<mmoe_quant_config> make_config(const Case& spec) {
     return Handle<mmoe_quant_config>(config);
 }
 
-Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const mmoe_split& split) {
-    const Case& spec = problem.spec;
-    const Handle<mmoe_quant_config> config = make_config(spec);
+Handle<mmoe_bundle> create_bundle(const Problem& problem, mmoe_context* context,
+                                  const mmoe_split& split) {
+    const Handle<mmoe_quant_config> config = make_config(problem.spec);
     auto options = sized<mmoe_bundle_options>();
     options.split = split;
     mmoe_bundle* bundle = nullptr;
-    Error error{spec.name};
+    Error error{problem.spec.name};
     error.expect_ok(
         mmoe_bundle_create(context, config.get(), &problem.layer, &options, &bundle, &error.value),
         "bundle");
-    for (uint32_t e = 0; e < spec.experts; ++e) {
-        QuantizedExpert& expert = problem.experts[e];
-        set_linear(spec, bundle, e, MMOE_PROJECTION_GATE, expert.gate);
-        set_linear(spec, bundle, e, MMOE_PROJECTION_UP, expert.up);
-        set_linear(spec, bundle, e, MMOE_PROJECTION_DOWN, expert.down);
-    }
-    error.expect_ok(mmoe_bundle_seal(bundle, &error.value), "seal");
     return Handle<mmoe_bundle>(bundle);
+}
+
+mmoe_status fill_bundle(mmoe_bundle* bundle, Problem& problem, mmoe_error* error) {
+    for (uint32_t e = 0; e < problem.spec.experts; ++e) {
+        QuantizedExpert& expert = problem.experts[e];
+        const std::pair<mmoe_projection, QuantizedLinear*> linears[] = {
+            {MMOE_PROJECTION_GATE, &expert.gate},
+            {MMOE_PROJECTION_UP, &expert.up},
+            {MMOE_PROJECTION_DOWN, &expert.down}};
+        for (const auto& [projection, linear] : linears) {
+            const mmoe_status status = set_linear(bundle, e, projection, *linear, error);
+            if (status != MMOE_OK) return status;
+        }
+    }
+    return mmoe_bundle_seal(bundle, error);
+}
+
+Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const mmoe_split& split) {
+    Handle<mmoe_bundle> bundle = create_bundle(problem, context, split);
+    Error error{problem.spec.name};
+    error.expect_ok(fill_bundle(bundle.get(), problem, &error.value), "fill");
+    return bundle;
 }
 
 std::shared_ptr<void> place(TestDevice& device, const void* bytes, size_t size_bytes) {

@@ -18,7 +18,11 @@ inline constexpr uint8_t kPoison = 0xFF;  // NaN in every type
 
 Handle<mmoe_quant_config> make_config(const Case& spec);
 
-// Filled tensor by tensor and sealed.
+Handle<mmoe_bundle> create_bundle(const Problem& problem, mmoe_context* context,
+                                  const mmoe_split& split);
+// Every tensor in turn, and the seal; stops at the first failure.
+mmoe_status fill_bundle(mmoe_bundle* bundle, Problem& problem, mmoe_error* error);
+// Both.
 Handle<mmoe_bundle> make_bundle(Problem& problem, mmoe_context* context, const mmoe_split& split);
 
 // Memory of a device that is released with its last owner; `bytes` may be null. The device must

@@ -36,6 +36,12 @@ __device__ __forceinline__ uint32_t ld_shared_16(uint32_t address) {
     return value;
 }
 
+__device__ __forceinline__ uint32_t ld_shared_8(uint32_t address) {
+    uint32_t value;
+    asm volatile("ld.shared.u8 %0, [%1];" : "=r"(value) : "r"(address));
+    return value;
+}
+
 __device__ __forceinline__ float ld_shared_f32(uint32_t address) {
     float value;
     asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(address) : "memory");

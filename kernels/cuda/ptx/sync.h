@@ -19,6 +19,19 @@ __device__ __forceinline__ int32_t ld_relaxed_gpu(const int32_t* global) {
     return value;
 }
 
+__device__ __forceinline__ uint2 ld_relaxed_gpu_64(const uint32_t* global) {
+    uint2 value;
+    asm volatile("ld.relaxed.gpu.global.v2.b32 {%0, %1}, [%2];"
+                 : "=r"(value.x), "=r"(value.y)
+                 : "l"(global)
+                 : "memory");
+    return value;
+}
+
+__device__ __forceinline__ void st_relaxed_gpu(uint32_t* global, uint32_t value) {
+    asm volatile("st.relaxed.gpu.global.b32 [%0], %1;" ::"l"(global), "r"(value) : "memory");
+}
+
 __device__ __forceinline__ int32_t ld_acquire_gpu(const int32_t* global) {
     int32_t value;
     asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(global) : "memory");
