@@ -34,9 +34,10 @@ BatchTensor batch_tensor(std::initializer_list<int64_t> shape, std::vector<DType
 
 OperandTensors tensors_of(const MarlinShape& shape, int64_t count, bool bias) {
     const int64_t fields = 32 / shape.bits;
-    // First the type that is proposed.
-    const std::vector<DType> scales = {static_cast<DType>(shape.scale_type), DType::kBf16,
-                                       DType::kF16, DType::kF32};
+    std::vector<DType> scales = {DType::kBf16, DType::kF16, DType::kF32};
+    const auto proposed =
+        std::find(scales.begin(), scales.end(), static_cast<DType>(shape.scale_type));
+    std::iter_swap(scales.begin(), proposed);
     OperandTensors tensors;
     tensors.weight = batch_tensor(
         {count, shape.inputs / kRowInputs, shape.outputs * kRowInputs / fields}, {DType::kI32});

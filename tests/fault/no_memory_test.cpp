@@ -223,6 +223,29 @@ void repacking(World& w) {
     }
 }
 
+// A whole layer as Marlin matrices, and a bundle of these.
+void exporting_and_importing(World& w) {
+    auto experts = sized<mmoe_marlin_experts>();
+    w.must("describe", [&](auto* error) {
+        return mmoe_marlin_describe_experts(w.config.get(), &w.layer, nullptr, MMOE_MARLIN_16_BIT,
+                                            &experts, error);
+    });
+    uint8_t* at = w.matrices;
+    for (mmoe_tensor* tensor : {&experts.w13.weight, &experts.w13.scale, &experts.w13.zero_point,
+                                &experts.w2.weight, &experts.w2.scale, &experts.w2.zero_point}) {
+        tensor->data = at;
+        at += 4 * tensor->shape[0] * tensor->shape[1] * tensor->shape[2];
+    }
+    if (at > w.matrices + sizeof w.matrices) fail_msg("matrices: no room");
+    w.must("export",
+           [&](auto* error) { return mmoe_marlin_export(w.bundle.get(), 0, &experts, error); });
+    const auto bundle = w.must_make<mmoe_bundle>("import", [&](auto** out, auto* error) {
+        return mmoe_marlin_import(w.context.get(), w.config.get(), &w.layer, nullptr, &experts, out,
+                                  error);
+    });
+    w.must_run(bundle.get());
+}
+
 void routing(World& w) {
     float logits[2][4] = {{1, 2, 3, 4}, {4, 3, 2, 1}};
     int32_t ids[2][2] = {};
@@ -257,6 +280,7 @@ constexpr Scenario kScenarios[] = {
     {"running", running, false},
     {"running in given memory", running_in_given_memory, false},
     {"repacking", repacking, false},
+    {"exporting and importing", exporting_and_importing, true},
     {"routing", routing, false},
 };
 

@@ -89,8 +89,9 @@ struct World {
     std::vector<float> want;
     float weights[test::kIntermediate * test::kHidden];
     alignas(256) uint8_t workspace[1 << 16];
-    uint8_t file[1 << 12];      // any bits of one role of an expert
-    uint8_t repacked[1 << 12];  // the same as a Marlin matrix
+    uint8_t file[1 << 12];                  // any bits of one role of an expert
+    uint8_t repacked[1 << 12];              // the same as a Marlin matrix
+    alignas(64) uint8_t matrices[1 << 17];  // Marlin matrices of the whole layer
 
     // A call that was refused memory has a sentence, and works when there is memory again.
     template <class Step>
