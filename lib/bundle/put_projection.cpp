@@ -26,9 +26,10 @@ class BandMaker {
         const Slice& slice = place_.shard.slice;
         if (place_.projection == Projection::kDown) return columns_of_slice(first, rows);
         if (place_.channels.empty()) {
+            // Packers take whole blocks from the file, with outputs that are not of this slice.
             const int64_t begin = slice.first + first;
-            return source_.outputs(begin, rows,
-                                   begin % kOutputUnit == 0 ? form_ : CodeForm::kCanonical);
+            const bool whole = begin % kOutputUnit == 0 && rows % kOutputUnit == 0;
+            return source_.outputs(begin, rows, whole ? form_ : CodeForm::kCanonical);
         }
         return gathered(place_.channels.subspan(static_cast<size_t>(slice.first + first),
                                                 static_cast<size_t>(rows)));
