@@ -20,7 +20,7 @@ struct ExecutorOptions {
     bool self_test = true;
     void* workspace = nullptr;  // the caller's memory, or null: the executor's own
     uint64_t workspace_bytes = 0;
-    std::string row;  // part of the names of the CUDA rows that may serve; empty: all
+    std::string row = {};  // part of the names of the CUDA rows that may serve; empty: all
 };
 
 // Of the caller's memory for a workspace, which is there: its alignment and size.
