@@ -1158,7 +1158,7 @@ typedef struct mmoe_executor_options {
  * @param context  Device it would be made for.
  * @param config   How the weights of the largest layer are quantised.
  * @param layer    The largest layer.
- * @param options  `max_tokens` and `max_top_k` are required.
+ * @param options  `max_tokens` and `max_top_k` are required; `row` changes nothing.
  * @param plan     Filled as far as its `struct_size` reaches.
  * @param error    NULL, or filled on failure.
  * @retval MMOE_ERR_NULL_POINTER      `context`, `config`, `layer`, `options` or `plan` is NULL.
@@ -1184,9 +1184,11 @@ MMOE_API mmoe_status mmoe_executor_plan(const mmoe_context* context,
  * @retval MMOE_ERR_NULL_POINTER      `context`, `bundle`, `options` or `out` is NULL.
  * @retval MMOE_ERR_STRUCT_SIZE       See the rule of option structures.
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member is out of range, the bundle belongs to another
- *                                    device, or `workspace` is too small or not aligned.
+ *                                    device, `workspace` is too small or not aligned, or `row` is
+ *                                    given for the CPU.
  * @retval MMOE_ERR_UNSUPPORTED       No kernel takes these types and weights, or every one that
- *                                    does failed its self-test.
+ *                                    does failed its self-test, or none of `row` takes the
+ *                                    largest run.
  * @retval MMOE_ERR_OUT_OF_MEMORY     The workspace does not fit on the host; the text says its
  *                                    bytes.
  * @retval MMOE_ERR_DEVICE_MEMORY     The workspace does not fit on the device.

@@ -141,10 +141,15 @@ Status run_cuda_layer(const Context& context, const CudaStore& store,
                              static_cast<unsigned long long>(workspace.size_bytes));
     }
     TRY(const CudaScope scope, CudaScope::enter(context.place, stream));
-    return cuda_status(
-        cuda::run_layer(device_of(context, workspace), layer,
-                        describe_run(options, workspace, args), workspace.data, stream),
-        "launch of the layer");
+    const cuda::Device device = device_of(context, workspace);
+    const cuda::Run run = describe_run(options, workspace, args);
+    if (!options.row.empty() && cuda::choose(cuda::describe(device, layer, run)) == nullptr) {
+        return Status::error(Code::kUnsupported,
+                             "options->row: no kernel with '%s' in its name takes this run",
+                             options.row.c_str());
+    }
+    return cuda_status(cuda::run_layer(device, layer, run, workspace.data, stream),
+                       "launch of the layer");
 }
 
 std::string explain_cuda_rows(const Context& context, const CudaStore& store,

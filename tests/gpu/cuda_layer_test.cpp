@@ -87,6 +87,11 @@ void workspaces_may_be_the_callers(void** /*state*/) {
     check_given_workspace(device);
 }
 
+void kernels_may_be_asked_for(void** /*state*/) {
+    CudaTestDevice device;
+    check_asked_rows(device);
+}
+
 void poll_tells_of_ids_out_of_range(void** /*state*/) {
     CudaTestDevice device;
     check_poll(device);
@@ -216,6 +221,7 @@ int main() {
         cmocka_unit_test(every_case_agrees_with_the_oracle),
         cmocka_unit_test(token_counts_are_read_by_the_device),
         cmocka_unit_test(workspaces_may_be_the_callers),
+        cmocka_unit_test(kernels_may_be_asked_for),
         cmocka_unit_test(poll_tells_of_ids_out_of_range),
         cmocka_unit_test(the_router_agrees_with_the_cpu),
     };

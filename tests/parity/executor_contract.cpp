@@ -127,6 +127,32 @@ void check_given_workspace(TestDevice& device) {
     }
 }
 
+void check_asked_rows(TestDevice& device) {
+    Ready ready(device, kCase);
+    PlacedRun placed(ready.problem, device, MMOE_DTYPE_BF16);
+    const auto create = [&](const char* row, mmoe_executor** out) {
+        mmoe_executor_options options = executor_options();
+        options.row = row;
+        return mmoe_executor_create(ready.context.get(), ready.bundle.get(), &options, out,
+                                    nullptr);
+    };
+    mmoe_executor* executor = nullptr;
+    if (device.kind() == MMOE_DEVICE_CPU) {
+        assert_int_equal(create("moe_gemm", &executor), MMOE_ERR_INVALID_ARGUMENT);
+        return;
+    }
+    assert_int_equal(create("no such row", &executor), MMOE_ERR_UNSUPPORTED);
+    assert_int_equal(create("sm80", &executor), MMOE_OK);
+    const Handle<mmoe_executor> general(executor);
+    run(placed, general.get(), ready.bundle.get());
+    if (create("moe_decode", &executor) != MMOE_OK) return;  // none on this chip
+    const Handle<mmoe_executor> decode(executor);
+    run(placed, decode.get(), ready.bundle.get());
+    placed.count_tokens(1);  // which decode rows do not read
+    assert_int_equal(placed.enqueue(decode.get(), ready.bundle.get(), nullptr, nullptr),
+                     MMOE_ERR_UNSUPPORTED);
+}
+
 void check_poll(TestDevice& device) {
     Case spec = kCase;
     spec.routing = Routing::kDistinct;
