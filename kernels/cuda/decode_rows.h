@@ -2,6 +2,7 @@
 // How decode rows are made; one source file a type and number of bits has some.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include "cuda/decode_kernel.h"
@@ -39,6 +40,10 @@ const char* refuse_decode(const Problem& problem) {
     if (problem.counted_tokens) return "wants the token count from the host";
     if (problem.slots > kDecodeSlots) return "serves at most 1024 slots";
     if (problem.scale_type == layout::ScaleType::kF32) return "scales have 16 bits";
+    const auto lasts_a_unit = [](int32_t group_size) { return group_size % Type::kInputs == 0; };
+    if (Plan::kUnitGroups > 1 && std::ranges::all_of(problem.group_sizes, lasts_a_unit)) {
+        return "a row of fewer scales is faster for these groups";
+    }
     for (const int32_t group_size : problem.group_sizes) {
         if (!scale_lasts(group_size, Type::kInputs, Type::kInputs / Plan::kUnitGroups)) {
             return "multiplies other group sizes";
