@@ -28,7 +28,8 @@ constexpr Border kGeneralBorders[] = {
 // Hopper, by measurement on an H100 (docs/benchmarks/README.md). From two tokens on, prefill rows
 // stream weights faster than the general ones, where no decode row can serve. Each block of a
 // decode row routes all slots itself: at four tokens an expert it wins with 32 slots (Mixtral) and
-// 512 (Qwen3-30B), and loses with 1,024 (Qwen3.5-122B, DeepSeek-V3).
+// 512 (Qwen3-30B), and loses with 1,024 (Qwen3.5-122B, DeepSeek-V3). Later chips have no prefill
+// rows; what they get beyond these borders is a general row.
 constexpr Border kHopperBorders[] = {
     {"int4.n128m8k128.sm90", 0, 4, 512},  {"moe_decode.", 0, 8},
     {".n512m32k128.sm90a", 2, 22},        {".n512m64k128.sm90a", 2, 44},

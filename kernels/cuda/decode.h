@@ -18,7 +18,7 @@
 //
 // A block waits only for items that running blocks have claimed, and those of GEMM 1 wait for
 // nothing: the kernel ends however many blocks run at a time. Which block computes an item
-// changes no bit of it.
+// changes no bit of it. One token has a kernel of its own: decode_one.h.
 #pragma once
 
 #include <cstdint>
@@ -112,8 +112,8 @@ struct DecodeArgs {
     int64_t intermediate_stride;
     float* results;  // [rows, splits, outputs of GEMM 2]
     DecodeCounters* counters;
-    DecodeOneState* one;
-    int32_t one_splits;
+    DecodeOneState* one;  // zero at first, kept from run to run
+    int32_t one_splits;   // parts of the slots in GEMM 2: 1 or 2
 
     void* output;  // [T, columns], rows output_stride elements apart
     Element output_type;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decode rows for one token.
-
 #include <type_traits>
 
 #include "cuda/decode_launch.h"

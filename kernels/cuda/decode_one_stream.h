@@ -41,7 +41,7 @@ struct OneSlots {
         const uint32_t here = __ballot_sync(kAllLanes, choice.expert >= 0);
         count = __popc(here);
         int from = lane;
-        if (here != (1u << count) - 1) {  // the (lane + 1)th bit that is set
+        if ((here & (here + 1)) != 0) {  // the (lane + 1)th bit that is set
             from = lane < count ? static_cast<int>(__fns(here, 0, lane + 1)) : 0;
         }
         expert = __shfl_sync(kAllLanes, choice.expert, from);

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <numeric>
 
@@ -33,6 +34,7 @@ struct Table {
         for (const std::span<const Row> part :
              {decode_one_rows(), decode_rows_bf16(), decode_rows_f16(), rows_prefill(), rows_bf16(),
               rows_f16()}) {
+            assert(count + part.size() <= kMostRows);
             for (const Row& row : part) rows[count++] = row;
         }
     }
@@ -42,8 +44,8 @@ Element compute_type(Element hidden_type) noexcept {
     return hidden_type == Element::kF16 ? Element::kF16 : Element::kBf16;
 }
 
-// Byte offsets of one run in the workspace. What must survive from run to run, the ticket and the
-// decode kernel's counters, comes first, wherever the others are.
+// Byte offsets of one run in the workspace. What must survive from run to run, the ticket, the
+// decode kernel's counters and the one-token kernel's state, comes first, wherever the others are.
 struct Workspace {
     size_t ticket, counters, one, tile_count, row_begin, first_tile, tile_expert, row_slot,
         slot_row, chunk_rows, queues;
@@ -92,7 +94,7 @@ Workspace divide(const Layer& layer, int64_t tokens, int32_t top_k) noexcept {
     parts.results = space.take(slots * layer.w2.outputs, sizeof(uint16_t));
     parts.decode_results = space.take(
         std::min<int64_t>(slots, kDecodeSlots) * decode_results_per_slot(layer.w2), sizeof(float));
-    parts.has_partials = slots >= kCutSlots;
+    parts.has_partials = slots >= kCutSlots && !rows_prefill().empty();
     if (parts.has_partials) parts.partials = space.take(kPartialBytes, 1);
     parts.total = space.end();
     return parts;
@@ -406,6 +408,7 @@ int run_layer_with(const Row& row, const Device& device, const Layer& layer, con
 
 int run_layer(const Device& device, const Layer& layer, const Run& run, void* workspace,
               void* stream) noexcept {
+    if (run.tokens == 0) return cudaSuccess;  // which rows may refuse to serve
     const Row* row = choose(describe(device, layer, run));
     if (row == nullptr) return cudaErrorNoKernelImageForDevice;
     return run_layer_with(*row, device, layer, run, workspace, stream);

@@ -162,7 +162,7 @@ __device__ __forceinline__ void wait_full(const Ring<Tile>& ring) {
 
 // Groups of scales and zero points, as a lane's multiplying loop meets them.
 template <class Tile>
-struct GroupWalk {
+struct StageGroups {
     static constexpr int kSteps = Tile::kFineGroups ? 2 : 4;  // between two looks
 
     ScaledGroup groups[Tile::kM64];
@@ -212,7 +212,7 @@ __device__ __forceinline__ void multiply_item(const GemmArgs& args, const StageR
     constexpr int kUnitSteps = Tile::kUnit / 16;
     typename Tile::Weight::Raw raw[2][Tile::kM64];
     uint32_t fragments[2][Tile::kM64][4];
-    GroupWalk<Tile> walk;
+    StageGroups<Tile> walk;
     sums.clear();
     walk.begin(args, reader, ring, work.first_input);
     reader.words(ring.weights(), 0, raw[0]);

@@ -54,11 +54,13 @@ __device__ __forceinline__ PrefillWork locate_prefill(const GemmArgs& args,
     work.pieces = work.piece < 0 ? 1 : schedule.pieces;
     const int32_t item = work.piece < 0 ? claim : schedule.whole + work.piece / schedule.pieces;
 
-    work.expert = routing.tile_expert[item / args.block_columns];
-    const int32_t begin = routing.row_begin[work.expert];
-    const int32_t count = routing.row_begin[work.expert + 1] - begin;
+    // By the second cache: a block may be here before the kernel that routed is known to have
+    // ended.
+    work.expert = __ldcg(routing.tile_expert + item / args.block_columns);
+    const int32_t begin = __ldcg(routing.row_begin + work.expert);
+    const int32_t count = __ldcg(routing.row_begin + work.expert + 1) - begin;
     const int32_t tiles = (count + Tile::kTokens - 1) / Tile::kTokens;
-    const int32_t local = item - routing.first_tile[work.expert] * args.block_columns;
+    const int32_t local = item - __ldcg(routing.first_tile + work.expert) * args.block_columns;
     const int32_t even = (count + tiles - 1) / tiles;
     const int32_t width = (even + 7) / 8 * 8;
     const int32_t first = local % tiles * width;

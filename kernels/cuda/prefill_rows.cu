@@ -2,6 +2,8 @@
 // The rows of the prefill kernel, from all sources.
 #include "cuda/prefill_rows.h"
 
+#include <cassert>
+
 #include "cuda/prefill_instances.h"
 
 namespace mmoe::cuda {
@@ -16,6 +18,7 @@ struct PrefillRows {
     PrefillRows() noexcept {
         for (const std::span<const Row> part : {rows_prefill_bf16_int4(), rows_prefill_bf16_int8(),
                                                 rows_prefill_f16_int4(), rows_prefill_f16_int8()}) {
+            assert(count + part.size() <= kMost);
             for (const Row& row : part) rows[count++] = row;
         }
     }

@@ -44,7 +44,7 @@ template <class Step>
 void must(DeviceMemory& memory, const char* name, Step&& step) {
     mmoe_error error = {};
     mmoe_status status = step(&error);
-    if (status == MMOE_ERR_OUT_OF_MEMORY && memory.point.stop()) {
+    if (status == MMOE_ERR_DEVICE_MEMORY && memory.point.stop()) {
         if (error.status != status || error.message[0] == '\0') fail_msg("%s: no text", name);
         status = step(&error);
     }

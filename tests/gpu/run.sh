@@ -27,7 +27,7 @@ export MMOE_FIXTURES="$fixtures"
 edges="one token; one token, group 128; one token, channelwise, slots in halves; \
 tokens end mid-tile; some skipped; all skipped; group 16; group 48; H padded; H odd; \
 many experts; int8 bf16; int8 f16; f16 one token; relu2, not gated; activation order; \
-misaligned hidden states; column blocks"
+misaligned hidden states; vLLM's order"
 # racecheck is slow, and what it looks at does not depend on more.
 race_edges="tokens end mid-tile; int8 f16; wide, group 192, part of a block; activation order"
 
