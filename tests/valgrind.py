@@ -59,7 +59,7 @@ def main(arguments):
     chosen = [test for test in tests_of(build)
               if test[0] not in LEFT_OUT and (not names or test[0] in names)]
     clean = [check(*test) for test in chosen]
-    print(f"valgrind: {sum(clean)} of {len(clean)} programs without an error or a leak")
+    print(f"{sum(clean)} of {len(clean)} programs without an error or a leak")
     return 0 if clean and all(clean) else 1
 
 

@@ -6,10 +6,14 @@ picture, for the README, in a form for wide and one for narrow windows.
 
     plot.py            draws them; needs matplotlib (Debian: python3-matplotlib)
     plot.py --points   prints the newest point of every shape and number of tokens, as a table
+    plot.py --ratios   prints the tables of README.md that follow from the CSV files
+    plot.py --check    says which of those README.md has otherwise
 """
 import csv
+import math
 import os
 import sys
+from collections import namedtuple
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "plots")
@@ -27,6 +31,10 @@ LINES = {
     "vLLM fused Marlin MoE": ("vLLM fused Marlin MoE", "#d9822b", 1.4, "^"),
     "marlin-moe": ("marlin-moe", "#1f5fbf", 2.4, "o"),
 }
+RIVALS = [name for name in LINES if name != "marlin-moe"]
+# Points that another kernel serves since they were measured, and the commit of that measurement.
+SERVED_OTHERWISE = {("mixtral-8x7b", 32): "8a6b3cd"}  # past the border of the decode row
+Point = namedtuple("Point", "us commit age")  # age: the number of its commit in the file
 
 
 def read(name):
@@ -34,17 +42,19 @@ def read(name):
         return list(csv.DictReader(file))
 
 
-def own_points():
-    """(shape, tokens) -> us, and -> age, the number of its commit in the file: the newest row of a
-    point counts. 4 bits, zero points, groups of 128."""
-    times, ages, commits = {}, {}, []
+def own_points(kernels=""):
+    """(shape, tokens) -> Point: the newest row counts, of the kernels with this part in their names.
+    4 bits, zero points, groups of 128."""
+    points, commits = {}, []
     for row in read("h100.csv"):
         if row["commit"] not in commits:
             commits.append(row["commit"])
-        if (row["bits"], row["symmetric"], row["group_size"], row["dtype"]) == ("4", "0", "128", "bf16"):
+        weights = row["bits"], row["symmetric"], row["group_size"], row["dtype"]
+        if weights == ("4", "0", "128", "bf16") and kernels in row["row"]:
+            commit = row["commit"]
             place = row["shape"], int(row["tokens"])
-            times[place], ages[place] = float(row["us_median"]), commits.index(row["commit"])
-    return times, ages
+            points[place] = Point(float(row["us_median"]), commit, commits.index(commit))
+    return points
 
 
 def outdated(ages):
@@ -62,7 +72,7 @@ def outdated(ages):
 
 def all_points():
     """implementation -> {(shape, tokens): us}, the two forms of Humming joined."""
-    points = {"marlin-moe": own_points()[0]}
+    points = {"marlin-moe": {place: point.us for place, point in own_points().items()}}
     for row in read("rivals.csv"):
         name = "Humming" if row["implementation"].startswith("Humming") else row["implementation"]
         line = points.setdefault(name, {})
@@ -77,17 +87,18 @@ def line_of(points, implementation, shape):
 
 
 def draw_own(axes, shape, label, colour, width, marker):
-    """One line of the points that belong together; outdated ones hollow, beside it."""
-    times, ages = own_points()
-    tokens = sorted(count for s, count in times if s == shape)
-    old = outdated([ages[shape, count] for count in tokens])
-    line = [count for count, is_old in zip(tokens, old) if not is_old]
-    beside = [count for count, is_old in zip(tokens, old) if is_old]
-    axes.plot(line, [times[shape, count] for count in line], marker=marker, color=colour,
-              linewidth=width, markersize=2.2 * width, label=label)
+    """One line of the points that belong together; those of code that no longer serves hollow."""
+    points = {place: point for place, point in own_points().items() if place[0] == shape}
+    places = sorted(points)
+    old = [is_outdated or SERVED_OTHERWISE.get(place) == points[place].commit
+           for place, is_outdated in zip(places, outdated([points[place].age for place in places]))]
+    line = [(place[1], points[place].us) for place, is_old in zip(places, old) if not is_old]
+    beside = [(place[1], points[place].us) for place, is_old in zip(places, old) if is_old]
+    axes.plot(*zip(*line), marker=marker, color=colour, linewidth=width, markersize=2.2 * width,
+              label=label)
     if beside:
-        axes.plot(beside, [times[shape, count] for count in beside], marker, color=colour,
-                  markerfacecolor="white", markersize=1.8 * width, label=f"{label}, older code")
+        axes.plot(*zip(*beside), marker, color=colour, markerfacecolor="white",
+                  markersize=1.8 * width, label=f"{label}, earlier code")
 
 
 def draw_shape(axes, points, shape):
@@ -167,7 +178,75 @@ def print_points():
         print(f"{shape},{tokens}," + ",".join("" if cell is None else f"{cell:.2f}" for cell in cells))
 
 
+def markdown(head, rows):
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in (head, *rows)).replace(
+        "\n", "\n" + "|---" * len(head) + "|\n", 1)
+
+
+def name_of(shape):
+    return SHAPES[shape].split(":")[0]
+
+
+def ratio_table(times, others, tokens):
+    """Of times of the same points, a line a shape."""
+    return markdown(["shape", *map(str, tokens)],
+                    [[name_of(shape), *(f"{times[shape, t] / others[shape, t]:.2f}" for t in tokens)]
+                     for shape in SHAPES])
+
+
+def decode_table(points, general):
+    """Where a decode row was measured, in microseconds."""
+    decode, rows, above = own_points("moe_decode."), [], None
+    for shape in SHAPES:
+        for tokens in (1, 4, 16, 64):
+            place = shape, tokens
+            if place not in decode:
+                continue
+            times = (points["vLLM fused Marlin MoE"][place], general[place], decode[place].us,
+                     points["roof"][place])
+            rows.append(["" if shape == above else name_of(shape), str(tokens),
+                         *(f"{us:.1f}" if us < 1000 else f"{us:.0f}" for us in times)])
+            above = shape
+    return markdown(["shape", "tokens", "Marlin", "general rows", "decode row", "roof"], rows)
+
+
+def summary(own, fastest, roof):
+    faster = sum(own[place] < fastest[place] for place in roof)
+    mean = math.exp(sum(math.log(own[place] / roof[place]) for place in roof) / len(roof))
+    return (f"{faster} of {len(roof)} points are faster than the fastest existing kernel; the geometric "
+            f"mean of time over roof is {mean:.2f}.\n")
+
+
+def ratios():
+    """What README.md has from the CSV files: (title, text)."""
+    points = all_points()
+    own, roof = points["marlin-moe"], points["roof"]
+    general = {place: point.us for place, point in own_points(".sm80").items()}
+    fastest = {place: min(points[name].get(place, math.inf) for name in RIVALS) for place in roof}
+    yield ("General rows over vLLM's Marlin",
+           ratio_table(general, points["vLLM fused Marlin MoE"],
+                       (1, 4, 16, 64, 256, 512, 1024, 2048, 8192)))
+    yield "Decode, microseconds", decode_table(points, general)
+    yield ("Newest points over the fastest existing kernel",
+           ratio_table(own, fastest, (128, 256, 512, 1024, 2048, 4096, 8192)))
+    yield "All points", summary(own, fastest, roof)
+
+
+def print_ratios():
+    print("\n".join(f"{title}:\n\n{text}" for title, text in ratios()), end="")
+
+
+def check_ratios():
+    with open(os.path.join(HERE, "README.md"), encoding="utf-8") as file:
+        page = " ".join(file.read().split())
+    stale = [title for title, text in ratios() if " ".join(text.split()) not in page]
+    if stale:
+        raise SystemExit("README.md differs from plot.py --ratios: " + "; ".join(stale))
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] not in ([], ["--points"]):
+    ACTIONS = {"": draw, "--points": print_points, "--ratios": print_ratios, "--check": check_ratios}
+    action = ACTIONS.get(" ".join(sys.argv[1:]))
+    if action is None:
         raise SystemExit(__doc__)
-    print_points() if sys.argv[1:] else draw()
+    action()
