@@ -1528,8 +1528,8 @@ typedef struct mmoe_marlin_operand {
  *
  * With H padded to H' and the rank's I padded to P, w13 has K' = H' and N' = 2 P, gate outputs
  * first and up outputs from P on (P and up alone where the layer is not gated), and w2 has K' = P
- * and N' = H'. H' and P follow from the weights' shapes: multiples of 64 and of the group size,
- * where groups that straddle ranks have the size that mmoe_support_query() says.
+ * and N' = H'. H' and P follow from the weights' shapes: multiples of 64 and of the group size, at
+ * most 2^24, where groups that straddle ranks have the size that mmoe_support_query() says.
  */
 typedef struct mmoe_marlin_experts {
     uint32_t struct_size;              /**< `sizeof(mmoe_marlin_experts)`. */
@@ -1557,6 +1557,7 @@ typedef struct mmoe_marlin_experts {
  * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member or `activation` is out of range.
  * @retval MMOE_ERR_UNSUPPORTED       As mmoe_support_query() on the CPU; the text is its sentence.
+ * @retval MMOE_ERR_SHAPE             H or the rank's I, padded, exceeds 2^24.
  */
 MMOE_API mmoe_status mmoe_marlin_describe_experts(const mmoe_quant_config* config,
                                                   const mmoe_layer* layer, const mmoe_split* split,

@@ -252,6 +252,38 @@ void what_cannot_be_is_refused(void**) {
     }
 }
 
+struct Extreme {
+    const char* name;
+    uint32_t hidden_size, intermediate_size;
+    mmoe_status described;
+};
+
+// Groups of 48 are padded to multiples of 192; what would exceed 2^24 is neither exported nor
+// imported, so that it is not described.
+constexpr Extreme kExtremes[] = {
+    {"most padded H", 16777152, 96, MMOE_OK},
+    {"H padded past the most", 16777200, 96, MMOE_ERR_SHAPE},
+    {"I padded past the most", 96, 16777200, MMOE_ERR_SHAPE},
+};
+
+void padding_past_the_most_is_not_described(void**) {
+    const Case spec = {.name = "extremes", .scheme = {.group_size = 48}};
+    const Handle<mmoe_quant_config> config = make_config(spec);
+    for (const Extreme& c : kExtremes) {
+        print_message("%s\n", c.name);
+        auto layer = sized<mmoe_layer>();
+        layer.expert_count = 1;
+        layer.hidden_size = c.hidden_size;
+        layer.intermediate_size = c.intermediate_size;
+        auto experts = sized<mmoe_marlin_experts>();
+        mmoe_error error = {};
+        assert_int_equal(mmoe_marlin_describe_experts(config.get(), &layer, nullptr,
+                                                      MMOE_MARLIN_16_BIT, &experts, &error),
+                         c.described);
+        if (c.described != MMOE_OK) assert_non_null(std::strstr(error.message, "16777344"));
+    }
+}
+
 void an_order_that_is_none_is_refused(void**) {
     const Case spec = {.name = "order", .scheme = {.asymmetric = true, .ordered = true}};
     const Handle<mmoe_context> context = make_context();
@@ -297,6 +329,7 @@ int main() {
         cmocka_unit_test(padding_of_the_callers_comes_back),
         cmocka_unit_test(single_experts_are_parts_of_the_batch),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(padding_past_the_most_is_not_described),
         cmocka_unit_test(an_order_that_is_none_is_refused),
         cmocka_unit_test(experts_that_are_not_there_are_refused),
     };
