@@ -93,7 +93,8 @@ class BatchRun {
     }
     [[nodiscard]] Status check_order(int64_t expert) const {
         if (memory_.role == Role::kGroupIndex) {
-            return check_permutation({reinterpret_cast<const int32_t*>(marlin(expert)), inputs()});
+            return check_permutation({reinterpret_cast<const int32_t*>(marlin(expert)), inputs()})
+                .within("%s", role_name(Role::kGroupIndex));
         }
         return memory_.group_index == nullptr ? Status() : check_group(expert);
     }

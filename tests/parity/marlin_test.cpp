@@ -302,7 +302,9 @@ void an_order_that_is_none_is_refused(void**) {
         assert_int_equal(mmoe_marlin_import(context.get(), config.get(), &problem.layer, nullptr,
                                             &value, &imported, &error.value),
                          MMOE_ERR_BAD_DATA);
-        assert_non_null(std::strstr(error.value.message, second ? "w2_order" : "w13_order"));
+        assert_non_null(std::strstr(error.value.message, second
+                                                             ? "w2_order: expected every number"
+                                                             : "w13_order: expected every number"));
     }
 }
 
