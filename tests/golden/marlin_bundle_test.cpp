@@ -12,6 +12,7 @@
 #include "support/fixture_file.h"
 #include "support/marlin_experts.h"
 #include "support/marlin_public.h"
+#include "support/test_device.h"
 
 #include "cmocka_cpp.h"
 
@@ -35,7 +36,9 @@ struct Source {
     Source(const std::string& path, const std::string& name) {
         Error error{name};
         mmoe_context* made = nullptr;
-        error.expect_ok(mmoe_context_create(nullptr, &made, &error.value), "context");
+        auto options = sized<mmoe_context_options>();
+        options.device_kind = chosen_device_kind();
+        error.expect_ok(mmoe_context_create(&options, &made, &error.value), "context");
         context.reset(made);
         mmoe_quant_config* read = nullptr;
         error.expect_ok(mmoe_quant_config_load(path.c_str(), kModule, &read, &error.value),

@@ -3,6 +3,7 @@
 // the split, the activations and the padding; then what the two refuse.
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -11,6 +12,7 @@
 #include "parity/cases.h"
 #include "parity/layer_calls.h"
 #include "support/marlin_experts.h"
+#include "support/test_device.h"
 
 #include "cmocka_cpp.h"
 
@@ -54,6 +56,7 @@ OwnedExperts make_experts(const Case& spec, const mmoe_layer& layer, const mmoe_
 
 Handle<mmoe_context> make_context() {
     auto options = sized<mmoe_context_options>();
+    options.device_kind = mmoe::chosen_device_kind();
     options.thread_count = 2;
     mmoe_context* context = nullptr;
     Error error{"context"};
@@ -62,6 +65,7 @@ Handle<mmoe_context> make_context() {
 }
 
 std::vector<char> saved(const mmoe_bundle* bundle, const std::string& name) {
+    std::filesystem::create_directories(MMOE_TEST_SCRATCH);  // the build may be of another machine
     const std::string path = std::string(MMOE_TEST_SCRATCH) + "/marlin_experts.bundle";
     Error error{name};
     error.expect_ok(mmoe_bundle_save(bundle, path.c_str(), &error.value), "save");
