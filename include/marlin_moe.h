@@ -1530,8 +1530,8 @@ typedef struct mmoe_marlin_operand {
  *
  * With H padded to H' and the rank's I padded to P, w13 has K' = H' and N' = 2 P, gate outputs
  * first and up outputs from P on (P and up alone where the layer is not gated), and w2 has K' = P
- * and N' = H'. H' and P follow from the weights' shapes: multiples of 64 and of the group size,
- * where groups that straddle ranks have the size that mmoe_support_query() says.
+ * and N' = H'. H' and P follow from the weights' shapes: multiples of 64 and of the group size, at
+ * most 2^24, where groups that straddle ranks have the size that mmoe_support_query() says.
  */
 typedef struct mmoe_marlin_experts {
     uint32_t struct_size;              /**< `sizeof(mmoe_marlin_experts)`. */
@@ -1540,16 +1540,18 @@ typedef struct mmoe_marlin_experts {
     mmoe_marlin_operand w2;            /**< Down; its bias counts on tensor rank 0. */
     mmoe_tensor w13_order; /**< `[E, H]`, i32, of configs with activation order, else absent: the
                                 hidden element that input k of w13 multiplies. */
-    mmoe_tensor w2_order;  /**< `[E, I of the rank]`, i32, likewise: the intermediate channel of
-                                input k of w2. Bundles fold it into the outputs of w13, so that
-                                exported ones are 0, 1, 2, ... */
+    mmoe_tensor w2_order;  /**< `[E, I of the rank]`, i32, likewise: the intermediate channel that
+                                input k of w2 multiplies, one of the rank's own, counted from 0.
+                                Bundles fold it into the outputs of w13, so that exported ones are
+                                0, 1, 2, ... */
 } mmoe_marlin_experts;
 
 /**
  * Computes the shapes of a rank's experts with the least padding; `data` is NULL. The element types
  * are those of the config for scales (bf16 if it leaves them open) and f32 for biases.
  *
- * @param config      How the weights are quantised; its format does not matter.
+ * @param config      How the weights are quantised. Its format matters only in which H and I it can
+ *                    hold.
  * @param layer       The whole layer, before any split.
  * @param split       NULL: not divided.
  * @param activation  What the kernels multiply with.
@@ -1559,6 +1561,7 @@ typedef struct mmoe_marlin_experts {
  * @retval MMOE_ERR_STRUCT_SIZE       A `struct_size` breaks the rule of option structures.
  * @retval MMOE_ERR_INVALID_ARGUMENT  A member or `activation` is out of range.
  * @retval MMOE_ERR_UNSUPPORTED       As mmoe_support_query() on the CPU; the text is its sentence.
+ * @retval MMOE_ERR_SHAPE             H or the rank's I, padded, exceeds 2^24.
  */
 MMOE_API mmoe_status mmoe_marlin_describe_experts(const mmoe_quant_config* config,
                                                   const mmoe_layer* layer, const mmoe_split* split,
@@ -1595,8 +1598,8 @@ MMOE_API mmoe_status mmoe_marlin_export(const mmoe_bundle* bundle, uint32_t firs
  * (scales as integers, codes for fp8) has to be undone before.
  *
  * @param context  Device to repack for; kept alive by the bundle.
- * @param config   How the weights are quantised; its format does not matter. A `scale_dtype` of 0
- *                 takes the type of `experts->w13.scale`.
+ * @param config   How the weights are quantised. Its format matters only in which H and I it can
+ *                 hold. A `scale_dtype` of 0 takes the type of `experts->w13.scale`.
  * @param layer    The whole layer, before any split.
  * @param split    The part of it that `experts` are; NULL: not divided.
  * @param experts  Every expert of the rank; read before the call returns.

@@ -9,6 +9,8 @@
 
 namespace mmoe {
 
+// wait_for_change() returns once `word` is not `value`; announce_change() wakes everyone who waits
+// for it.
 #if defined(_WIN32)
 
 // word_wait_windows.cpp
@@ -35,7 +37,6 @@ void wait_for_change(const std::atomic<Word>& word, Word value) noexcept {
     word.wait(value, std::memory_order_acquire);
 }
 
-// To everyone who waits for it.
 template <class Word>
 void announce_change(std::atomic<Word>& word) noexcept {
     word.notify_all();

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A bundle from Marlin matrices, and Marlin matrices from a bundle: expert by expert, several side
 // by side where their bytes are in host memory.
-#include <algorithm>
-#include <vector>
-
-#include "base/guard.h"
+#include "base/for_each_task.h"
 #include "bundle/bundle.h"
 #include "bundle/marlin_experts.h"
 #include "bundle/saved_slot.h"
@@ -12,27 +9,12 @@
 namespace mmoe {
 namespace {
 
-// Calls body(i) for all i below `count`; the first of those that fail, by its number, tells.
+// Calls body(i), which returns Status, for all `count` experts; a failure names the expert.
 template <class Body>
-Status for_each_expert(Parallel& parallel, bool side_by_side, int64_t count, int64_t first_expert,
-                       const Body& body) {
-    const auto within = [&](Status status, int64_t i) {
-        if (status.ok()) return status;
-        return std::move(status).within("expert %lld", static_cast<long long>(first_expert + i));
-    };
-    if (!side_by_side) {
-        for (int64_t i = 0; i < count; ++i) TRY(within(body(i), i));
-        return {};
-    }
-    TRY(parallel.start());
-    std::vector<Status> statuses(static_cast<size_t>(count));
-    parallel.run(static_cast<uint32_t>(count), [&](uint32_t i) {
-        statuses[i] = guarded([&] { return body(static_cast<int64_t>(i)); });
+Status for_each_expert(Parallel* parallel, int64_t count, int64_t first_expert, const Body& body) {
+    return for_each_task(parallel, count, [&](int64_t i) -> Status {
+        return body(i).within("expert %lld", static_cast<long long>(first_expert + i));
     });
-    for (int64_t i = 0; i < count; ++i) {
-        TRY(within(std::move(statuses[static_cast<size_t>(i)]), i));
-    }
-    return {};
 }
 
 }  // namespace
@@ -60,7 +42,8 @@ Status Bundle::export_marlin(int64_t first_expert, const MarlinExperts& experts)
         TRY(scratch, Buffer::create(context_->allocator, size_bytes, "expert to export"));
     }
     return for_each_expert(
-        *context_->parallel, on_host, experts.count, first_expert, [&](int64_t i) -> Status {
+        on_host ? context_->parallel.get() : nullptr, experts.count, first_expert,
+        [&](int64_t i) -> Status {
             const int64_t slot = slots_[static_cast<size_t>(first_expert + i)];
             std::span<const uint8_t> bytes = store_->slot_bytes(slot);
             if (!on_host) {
@@ -81,8 +64,8 @@ Result<std::shared_ptr<Bundle>> Bundle::import_marlin(std::shared_ptr<const Cont
     const Context& where = *bundle->context_;
     const Shard& shard = bundle->shard_;
     TRY(for_each_expert(
-        *where.parallel, bundle->cpu_ != nullptr, shard.slot_count, shard.first_expert,
-        [&](int64_t slot) -> Status {
+        bundle->cpu_ != nullptr ? where.parallel.get() : nullptr, shard.slot_count,
+        shard.first_expert, [&](int64_t slot) -> Status {
             TRY(const std::unique_ptr<SlotReader> reader,
                 open_marlin_expert(bundle->spec_, shard, experts.expert(slot), where.allocator));
             return put_slot(*reader, bundle->spec_, shard, slot, *bundle->store_, where.allocator);

@@ -23,11 +23,12 @@ constexpr int64_t kLargestPadding = int64_t{1} << 24;
 
 Result<int64_t> padded(const char* name, int64_t size, int64_t unit, int64_t given) {
     const int64_t least = round_up(size, unit);
-    if (given == 0) return least;
-    if (given >= least && given <= kLargestPadding && given % unit == 0) return given;
-    return Status::error(
-        Code::kShape, "%s: expected a multiple of %lld that is at least %lld, got %lld", name,
-        static_cast<long long>(unit), static_cast<long long>(least), static_cast<long long>(given));
+    const int64_t wanted = given == 0 ? least : given;
+    if (wanted >= least && wanted <= kLargestPadding && wanted % unit == 0) return wanted;
+    return Status::error(Code::kShape,
+                         "%s: expected a multiple of %lld from %lld on and at most %lld, got %lld",
+                         name, static_cast<long long>(unit), static_cast<long long>(least),
+                         static_cast<long long>(kLargestPadding), static_cast<long long>(wanted));
 }
 
 // Gate begins the operand of the first GEMM, up follows it.

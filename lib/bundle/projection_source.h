@@ -17,7 +17,8 @@ class ProjectionSource {
   public:
     virtual ~ProjectionSource() = default;
     // Outputs [first, first + rows) of the whole projection, checked. Strips of the result count
-    // from 0. Codes in any form only where `first` is a multiple of 64.
+    // from 0. Codes in any form only where `first` is a multiple of 64, and `rows` is, too, or
+    // ends the projection: packers of such codes write whole blocks.
     virtual Result<std::unique_ptr<Unpacker>> outputs(int64_t first, int64_t rows,
                                                       CodeForm form) = 0;
 };

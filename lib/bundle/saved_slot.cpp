@@ -69,7 +69,7 @@ class TileSlot final : public SlotReader {
             const CudaMatrixPlan& matrix = down ? slot->plan_.w2 : slot->plan_.w13;
             Buffer& turned = down ? slot->w2_ : slot->w13_;
             const auto size = static_cast<uint64_t>(4 * matrix.shape.weight_words());
-            TRY(turned, Buffer::create(memory, size, "tiles of a saved bundle"));
+            TRY(turned, Buffer::create(memory, size, "tiles of an expert"));
             tiles_by_row(matrix.shape, slot->part(matrix.codes).data(), turned.data());
         }
         return std::unique_ptr<SlotReader>(std::move(slot));

@@ -80,6 +80,7 @@ class RecordPacker {
 
     // From the file's own order: all rows of the strip, whose first one has the lane.
     void pack_file_codes(const layout::CpuLane& lane) const {
+        assert(strip_.rows % cpu::kFileOutputs == 0);
         cpu::PackFileTilesArgs args = {};
         args.bits = plan_.bits;
         args.codes = strip_.file->codes;

@@ -87,6 +87,7 @@ void pack_weights(const MarlinShape& shape, const Canonical& strip, int64_t firs
                   uint32_t* weight) {
     using Map = MarlinTileMap<bits, tile>;
     if (strip.file) {
+        assert(strip.rows % cpu::kFileOutputs == 0);
         cpu::pack_file_marlin(cpu::usable_tier())(
             {bits,
              tile,

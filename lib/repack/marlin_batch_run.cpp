@@ -3,13 +3,11 @@
 // side and packs them on the other. Tasks write different words; the first one that fails, by its
 // number, tells the caller.
 #include <algorithm>
-#include <atomic>
 #include <cinttypes>
 #include <cstring>
-#include <mutex>
 
 #include "base/checked.h"
-#include "base/guard.h"
+#include "base/for_each_task.h"
 #include "repack/marlin.h"
 #include "repack/marlin_batch.h"
 #include "unpack/group_order.h"
@@ -24,44 +22,6 @@ using layout::ScaleType;
 
 constexpr int64_t kStripRows = 128;
 constexpr int64_t kTaskRows = 8 * kStripRows;
-
-// The first failure of all tasks.
-class FirstFailure {
-  public:
-    void note(uint32_t task, const Status& status) {
-        if (status.ok()) return;
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (task >= task_) return;
-        task_ = task;
-        status_ = status;
-    }
-    [[nodiscard]] const Status& status() const noexcept { return status_; }
-
-  private:
-    std::mutex mutex_;
-    uint32_t task_ = UINT32_MAX;
-    Status status_;
-};
-
-// Calls body(i), which returns Status, for all i below `count`, on the workers' threads.
-template <class Body>
-Status for_each_task(const BatchWorkers& workers, int64_t count, const Body& body) {
-    if (workers.parallel == nullptr) {
-        for (int64_t i = 0; i < count; ++i) TRY(body(i));
-        return {};
-    }
-    TRY(workers.parallel->start());
-    FirstFailure failure;
-    // Tasks are counted in 32 bits: each takes every task_count-th piece.
-    const auto tasks = static_cast<uint32_t>(std::min<int64_t>(count, INT32_MAX));
-    workers.parallel->run(tasks, [&](uint32_t task) {
-        failure.note(task, guarded([&]() -> Status {
-                         for (int64_t i = task; i < count; i += tasks) TRY(body(i));
-                         return {};
-                     }));
-    });
-    return failure.status();
-}
 
 // One role of a batch, expert by expert.
 class BatchRun {
@@ -93,7 +53,8 @@ class BatchRun {
     }
     [[nodiscard]] Status check_order(int64_t expert) const {
         if (memory_.role == Role::kGroupIndex) {
-            return check_permutation({reinterpret_cast<const int32_t*>(marlin(expert)), inputs()});
+            return check_permutation({reinterpret_cast<const int32_t*>(marlin(expert)), inputs()})
+                .within("%s", role_name(Role::kGroupIndex));
         }
         return memory_.group_index == nullptr ? Status() : check_group(expert);
     }
@@ -289,11 +250,11 @@ Status run_batch(const MarlinBatch& batch, const BatchMemory& memory, const Batc
     const auto within = [](Status status, int64_t expert) {
         return status.ok() ? status : std::move(status).within("expert %" PRId64, expert);
     };
-    TRY(for_each_task(workers, batch.experts, [&](int64_t expert) -> Status {
+    TRY(for_each_task(workers.parallel, batch.experts, [&](int64_t expert) -> Status {
         return within(check(run, expert), expert);
     }));
     const int64_t pieces = run.pieces_per_expert();
-    return for_each_task(workers, batch.experts * pieces, [&](int64_t i) -> Status {
+    return for_each_task(workers.parallel, batch.experts * pieces, [&](int64_t i) -> Status {
         return within(work(run, i / pieces, i % pieces * kTaskRows), i / pieces);
     });
 }

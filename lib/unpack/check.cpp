@@ -221,7 +221,9 @@ Status check_group_order(const QuantConfig& config, int64_t inputs, const Tensor
     const int64_t group_size = config.group_size_for(inputs);
     const std::span<const int32_t> groups(static_cast<const int32_t*>(group_index.data),
                                           static_cast<size_t>(inputs));
-    if (config.format == Format::kMarlin) return check_permutation(groups);
+    if (config.format == Format::kMarlin) {
+        return check_permutation(groups).within("%s", role_name(Role::kGroupIndex));
+    }
     TRY(check_group_index(groups, group_size));
     if (config.order == Order::kGroup || is_plain_order(groups, group_size)) return {};
     return Status::error(Code::kBadData,

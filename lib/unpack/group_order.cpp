@@ -43,7 +43,7 @@ Status check_permutation(std::span<const int32_t> order) {
             continue;
         }
         return Status::error(Code::kBadData,
-                             "group index: expected every input from 0 to %zu once, got %" PRId32
+                             "expected every number from 0 to %zu once, got %" PRId32
                              " at place %zu",
                              order.size() - 1, order[k], k);
     }

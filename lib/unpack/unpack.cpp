@@ -30,9 +30,11 @@ std::unique_ptr<const Reader> make_reader(Format format, const ReaderShape& shap
             return make_gptq_reader(shape, tensors);
         case Format::kAwq:
             return make_awq_reader(shape, tensors);
-        default:  // compressed-tensors; Marlin's unpacker is unpack_marlin()'s
-            return make_compressed_tensors_reader(shape, tensors);
+        case Format::kCompressedTensors:
+        case Format::kMarlin:  // has no reader: unpack_marlin() is its unpacker
+            break;
     }
+    return make_compressed_tensors_reader(shape, tensors);
 }
 
 // A projection as a Marlin matrix of its own.

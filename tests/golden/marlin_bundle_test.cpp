@@ -10,7 +10,9 @@
 #include "marlin_moe.h"
 #include "parity/handles.h"
 #include "support/fixture_file.h"
+#include "support/marlin_experts.h"
 #include "support/marlin_public.h"
+#include "support/test_device.h"
 
 #include "cmocka_cpp.h"
 
@@ -34,7 +36,9 @@ struct Source {
     Source(const std::string& path, const std::string& name) {
         Error error{name};
         mmoe_context* made = nullptr;
-        error.expect_ok(mmoe_context_create(nullptr, &made, &error.value), "context");
+        auto options = sized<mmoe_context_options>();
+        options.device_kind = chosen_device_kind();
+        error.expect_ok(mmoe_context_create(&options, &made, &error.value), "context");
         context.reset(made);
         mmoe_quant_config* read = nullptr;
         error.expect_ok(mmoe_quant_config_load(path.c_str(), kModule, &read, &error.value),
@@ -72,49 +76,17 @@ mmoe_marlin_experts experts_of(const FixtureFile& file) {
     return experts;
 }
 
-std::vector<mmoe_tensor> tensors_of(const mmoe_marlin_experts& e) {
-    return {e.w13.weight, e.w13.scale,     e.w13.zero_point, e.w2.weight,
-            e.w2.scale,   e.w2.zero_point, e.w13_order,      e.w2_order};
+void expect_same(const std::string& name, const OwnedExperts& got, mmoe_marlin_experts want) {
+    const std::vector<mmoe_tensor*> tensors = tensors_of(want);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        assert_same_bytes(name, got.bytes()[i], tensors[i]->data);
+    }
 }
 
-// Memory for tensors of the same shapes.
-class Exported {
-  public:
-    explicit Exported(const mmoe_marlin_experts& like) : value_(like) {
-        for (mmoe_marlin_operand* operand : {&value_.w13, &value_.w2}) {
-            take_memory(&operand->weight);
-            take_memory(&operand->scale);
-            take_memory(&operand->zero_point);
-        }
-        take_memory(&value_.w13_order);
-        take_memory(&value_.w2_order);
-    }
-    mmoe_marlin_experts& value() { return value_; }
-    void expect_same(const std::string& name, const mmoe_marlin_experts& want) const {
-        const std::vector<mmoe_tensor> tensors = tensors_of(want);
-        for (size_t i = 0; i < tensors.size(); ++i) {
-            if (tensors[i].rank != 0) assert_same_bytes(name, memory_[i], tensors[i].data);
-        }
-    }
-
-  private:
-    void take_memory(mmoe_tensor* tensor) {
-        size_t size_bytes = tensor->rank == 0 ? 0 : dtype_bytes(static_cast<DType>(tensor->dtype));
-        for (int32_t axis = 0; axis < tensor->rank; ++axis) {
-            size_bytes *= static_cast<size_t>(tensor->shape[axis]);
-        }
-        memory_.emplace_back(size_bytes);
-        if (tensor->rank != 0) tensor->data = memory_.back().data();
-    }
-
-    mmoe_marlin_experts value_;
-    std::vector<std::vector<uint8_t>> memory_;  // in the order of tensors_of(); empty: absent
-};
-
 // The bundle's experts from the first on, in the shapes of `like`.
-Exported export_like(const mmoe_bundle* bundle, const mmoe_marlin_experts& like,
-                     const std::string& name) {
-    Exported exported(like);
+OwnedExperts export_like(const mmoe_bundle* bundle, const mmoe_marlin_experts& like,
+                         const std::string& name) {
+    OwnedExperts exported(like);
     Error error{name};
     error.expect_ok(mmoe_marlin_export(bundle, 0, &exported.value(), &error.value), "export");
     return exported;
@@ -144,11 +116,11 @@ void vllm_layers_are_imported_and_exported(void**) {
         const Source source(fixture_path(entry.at("checkpoint").get<std::string>())->string(),
                             name);
         const mmoe_marlin_experts experts = experts_of(file);
-        Exported loaded = export_like(source.bundle.get(), experts, name);
+        OwnedExperts loaded = export_like(source.bundle.get(), experts, name);
         // A bundle has folded the order of w2 into w13: other bytes, the same layer.
-        if (entry.at("actorder").is_null()) loaded.expect_same(name, experts);
+        if (entry.at("actorder").is_null()) expect_same(name, loaded, experts);
         const Handle<mmoe_bundle> imported = import_of(source, experts, name);
-        export_like(imported.get(), experts, name).expect_same(name, loaded.value());
+        expect_same(name, export_like(imported.get(), experts, name), loaded.value());
     }
 }
 

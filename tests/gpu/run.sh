@@ -103,6 +103,9 @@ nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 for test in cuda_parity cuda_layer cuda_features cuda_bundle cuda_repack cuda_marlin cuda_self_test; do
     step "$test" "$(program "$test")"
 done
+for test in parity_marlin golden_marlin_bundle; do
+    step "$test" env MMOE_TEST_DEVICE=cuda "$(program "$test")"
+done
 table="$(find "$build" "$(dirname -- "${BASH_SOURCE[0]}")" -name resources.csv | head -n 1)"
 step "cuda_resources" "$(program cuda_resources)" "$table"
 step "cuda_life" "$(program cuda_life)" "$library"

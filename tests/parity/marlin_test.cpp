@@ -3,6 +3,7 @@
 // the split, the activations and the padding; then what the two refuse.
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -10,77 +11,52 @@
 
 #include "parity/cases.h"
 #include "parity/layer_calls.h"
+#include "support/marlin_experts.h"
+#include "support/test_device.h"
 
 #include "cmocka_cpp.h"
 
 using namespace mmoe::parity;
+using mmoe::test::OwnedExperts;
+using mmoe::test::tensors_of;
 
 namespace {
 
-// The experts of a rank with the memory of their tensors.
-class Experts {
-  public:
-    Experts(const Case& spec, const mmoe_layer& layer, const mmoe_split& split,
-            mmoe_marlin_activation activation, int64_t padding = 0)
-        : value_(sized<mmoe_marlin_experts>()) {
-        Error error{spec.name};
-        error.expect_ok(mmoe_marlin_describe_experts(make_config(spec).get(), &layer, &split,
-                                                     activation, &value_, &error.value),
-                        "describe");
-        if (padding != 0) widen(padding, layer.gate_form == MMOE_GATE_NONE ? 1 : 2, spec);
-        for (mmoe_tensor* tensor : tensors()) take_memory(tensor);
-    }
-    mmoe_marlin_experts& value() { return value_; }
-    [[nodiscard]] const std::vector<std::vector<uint8_t>>& bytes() const { return memory_; }
-
-    // All tensors, absent ones too.
-    std::vector<mmoe_tensor*> tensors() {
-        std::vector<mmoe_tensor*> all = {&value_.w13_order, &value_.w2_order};
-        for (mmoe_marlin_operand* operand : {&value_.w13, &value_.w2}) {
-            for (mmoe_tensor* tensor :
-                 {&operand->weight, &operand->scale, &operand->zero_point, &operand->bias}) {
-                all.push_back(tensor);
-            }
+// More zeros: `padding` hidden elements and intermediate channels.
+void widen(mmoe_marlin_experts& experts, int64_t padding, int64_t shards, const Case& spec) {
+    const int64_t fields = 32 / spec.scheme.bits;
+    const int64_t groups =
+        spec.scheme.group_size > 0 ? padding / spec.scheme.group_size : int64_t{0};
+    const auto grow = [&](mmoe_marlin_operand& operand, int64_t outputs) {
+        operand.weight.shape[1] += padding / 16;
+        operand.weight.shape[2] += outputs * 16 / fields;
+        operand.scale.shape[1] += groups;
+        operand.scale.shape[2] += outputs;
+        if (operand.zero_point.rank != 0) {
+            operand.zero_point.shape[1] += groups;
+            operand.zero_point.shape[2] += outputs / fields;
         }
-        return all;
-    }
+        if (operand.bias.rank != 0) operand.bias.shape[1] += outputs;
+    };
+    grow(experts.w13, shards * padding);
+    grow(experts.w2, padding);
+}
 
-  private:
-    // More zeros: `padding` hidden elements and intermediate channels.
-    void widen(int64_t padding, int64_t shards, const Case& spec) {
-        const int64_t fields = 32 / spec.scheme.bits;
-        const int64_t groups =
-            spec.scheme.group_size > 0 ? padding / spec.scheme.group_size : int64_t{0};
-        const auto grow = [&](mmoe_marlin_operand& operand, int64_t outputs) {
-            operand.weight.shape[1] += padding / 16;
-            operand.weight.shape[2] += outputs * 16 / fields;
-            operand.scale.shape[1] += groups;
-            operand.scale.shape[2] += outputs;
-            if (operand.zero_point.rank != 0) {
-                operand.zero_point.shape[1] += groups;
-                operand.zero_point.shape[2] += outputs / fields;
-            }
-            if (operand.bias.rank != 0) operand.bias.shape[1] += outputs;
-        };
-        grow(value_.w13, shards * padding);
-        grow(value_.w2, padding);
-    }
-    void take_memory(mmoe_tensor* tensor) {
-        if (tensor->rank == 0) return;
-        size_t bytes = size_bytes(tensor->dtype);
-        for (int32_t axis = 0; axis < tensor->rank; ++axis) {
-            bytes *= static_cast<size_t>(tensor->shape[axis]);
-        }
-        memory_.emplace_back(bytes, uint8_t{0xEE});  // what is not written shows
-        tensor->data = memory_.back().data();
-    }
-
-    mmoe_marlin_experts value_;
-    std::vector<std::vector<uint8_t>> memory_;
-};
+// Memory for the experts of a rank.
+OwnedExperts make_experts(const Case& spec, const mmoe_layer& layer, const mmoe_split& split,
+                          mmoe_marlin_activation activation, int64_t padding = 0) {
+    auto experts = sized<mmoe_marlin_experts>();
+    Error error{spec.name};
+    error.expect_ok(mmoe_marlin_describe_experts(make_config(spec).get(), &layer, &split,
+                                                 activation, &experts, &error.value),
+                    "describe");
+    if (padding != 0) widen(experts, padding, layer.gate_form == MMOE_GATE_NONE ? 1 : 2, spec);
+    return OwnedExperts(experts);
+}
 
 Handle<mmoe_context> make_context() {
     auto options = sized<mmoe_context_options>();
+    options.device_kind = mmoe::chosen_device_kind();
     options.thread_count = 2;
     mmoe_context* context = nullptr;
     Error error{"context"};
@@ -89,6 +65,7 @@ Handle<mmoe_context> make_context() {
 }
 
 std::vector<char> saved(const mmoe_bundle* bundle, const std::string& name) {
+    std::filesystem::create_directories(MMOE_TEST_SCRATCH);  // the build may be of another machine
     const std::string path = std::string(MMOE_TEST_SCRATCH) + "/marlin_experts.bundle";
     Error error{name};
     error.expect_ok(mmoe_bundle_save(bundle, path.c_str(), &error.value), "save");
@@ -107,7 +84,7 @@ void expect_round(Problem& problem, mmoe_context* context, const mmoe_split& spl
                   mmoe_marlin_activation activation, int64_t padding) {
     const Case& spec = problem.spec;
     const Handle<mmoe_bundle> bundle = make_bundle(problem, context, split);
-    Experts experts(spec, problem.layer, split, activation, padding);
+    OwnedExperts experts = make_experts(spec, problem.layer, split, activation, padding);
     Error error{spec.name};
     error.expect_ok(mmoe_marlin_export(bundle.get(), first_expert(bundle.get()), &experts.value(),
                                        &error.value),
@@ -164,13 +141,13 @@ void single_experts_are_parts_of_the_batch(void**) {
     const Handle<mmoe_context> context = make_context();
     Problem problem = make_problem(spec);
     const Handle<mmoe_bundle> bundle = make_bundle(problem, context.get(), {});
-    Experts all(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
+    OwnedExperts all = make_experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
     Error error{spec.name};
     error.expect_ok(mmoe_marlin_export(bundle.get(), 0, &all.value(), &error.value), "all");
     const std::vector<std::vector<uint8_t>> want = all.bytes();
     for (uint32_t expert = 0; expert < spec.experts; ++expert) {
-        Experts one(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
-        for (mmoe_tensor* tensor : one.tensors()) {
+        OwnedExperts one = make_experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
+        for (mmoe_tensor* tensor : tensors_of(one.value())) {
             if (tensor->rank != 0) tensor->shape[0] = 1;
         }
         error.expect_ok(mmoe_marlin_export(bundle.get(), expert, &one.value(), &error.value),
@@ -237,7 +214,7 @@ void what_cannot_be_is_refused(void**) {
     const Handle<mmoe_bundle> bundle = make_bundle(problem, context.get(), {});
     for (const Refusal& c : kRefusals) {
         print_message("%s\n", c.name);
-        Experts experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
+        OwnedExperts experts = make_experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
         Error error{c.name};
         error.expect_ok(mmoe_marlin_export(bundle.get(), 0, &experts.value(), &error.value),
                         "export");
@@ -252,6 +229,38 @@ void what_cannot_be_is_refused(void**) {
     }
 }
 
+struct Extreme {
+    const char* name;
+    uint32_t hidden_size, intermediate_size;
+    mmoe_status described;
+};
+
+// Groups of 48 are padded to multiples of 192; what would exceed 2^24 is neither exported nor
+// imported, so that it is not described.
+constexpr Extreme kExtremes[] = {
+    {"most padded H", 16777152, 96, MMOE_OK},
+    {"H padded past the most", 16777200, 96, MMOE_ERR_SHAPE},
+    {"I padded past the most", 96, 16777200, MMOE_ERR_SHAPE},
+};
+
+void padding_past_the_most_is_not_described(void**) {
+    const Case spec = {.name = "extremes", .scheme = {.group_size = 48}};
+    const Handle<mmoe_quant_config> config = make_config(spec);
+    for (const Extreme& c : kExtremes) {
+        print_message("%s\n", c.name);
+        auto layer = sized<mmoe_layer>();
+        layer.expert_count = 1;
+        layer.hidden_size = c.hidden_size;
+        layer.intermediate_size = c.intermediate_size;
+        auto experts = sized<mmoe_marlin_experts>();
+        mmoe_error error = {};
+        assert_int_equal(mmoe_marlin_describe_experts(config.get(), &layer, nullptr,
+                                                      MMOE_MARLIN_16_BIT, &experts, &error),
+                         c.described);
+        if (c.described != MMOE_OK) assert_non_null(std::strstr(error.message, "16777344"));
+    }
+}
+
 void an_order_that_is_none_is_refused(void**) {
     const Case spec = {.name = "order", .scheme = {.asymmetric = true, .ordered = true}};
     const Handle<mmoe_context> context = make_context();
@@ -259,7 +268,7 @@ void an_order_that_is_none_is_refused(void**) {
     Problem problem = make_problem(spec);
     const Handle<mmoe_bundle> bundle = make_bundle(problem, context.get(), {});
     for (const bool second : {false, true}) {
-        Experts experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
+        OwnedExperts experts = make_experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
         Error error{spec.name};
         error.expect_ok(mmoe_marlin_export(bundle.get(), 0, &experts.value(), &error.value),
                         "export");
@@ -270,7 +279,9 @@ void an_order_that_is_none_is_refused(void**) {
         assert_int_equal(mmoe_marlin_import(context.get(), config.get(), &problem.layer, nullptr,
                                             &value, &imported, &error.value),
                          MMOE_ERR_BAD_DATA);
-        assert_non_null(std::strstr(error.value.message, second ? "w2_order" : "w13_order"));
+        assert_non_null(std::strstr(error.value.message, second
+                                                             ? "w2_order: expected every number"
+                                                             : "w13_order: expected every number"));
     }
 }
 
@@ -279,7 +290,7 @@ void experts_that_are_not_there_are_refused(void**) {
     const Handle<mmoe_context> context = make_context();
     Problem problem = make_problem(spec);
     const Handle<mmoe_bundle> bundle = make_bundle(problem, context.get(), {});
-    Experts experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
+    OwnedExperts experts = make_experts(spec, problem.layer, {}, MMOE_MARLIN_16_BIT);
     mmoe_error error = {};
     assert_int_equal(mmoe_marlin_export(bundle.get(), 1, &experts.value(), &error),
                      MMOE_ERR_INVALID_ARGUMENT);  // it would end past the last
@@ -297,6 +308,7 @@ int main() {
         cmocka_unit_test(padding_of_the_callers_comes_back),
         cmocka_unit_test(single_experts_are_parts_of_the_batch),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(padding_past_the_most_is_not_described),
         cmocka_unit_test(an_order_that_is_none_is_refused),
         cmocka_unit_test(experts_that_are_not_there_are_refused),
     };

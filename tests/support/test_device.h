@@ -4,12 +4,21 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string_view>
 
 #include "marlin_moe.h"
 
 namespace mmoe {
+
+// Of tests whose tensors are all in host memory: the CPU, or what $MMOE_TEST_DEVICE names (cpu,
+// cuda).
+inline mmoe_device_kind chosen_device_kind() {
+    const char* name = std::getenv("MMOE_TEST_DEVICE");
+    return name != nullptr && std::string_view(name) == "cuda" ? MMOE_DEVICE_CUDA : MMOE_DEVICE_CPU;
+}
 
 class TestDevice {
   public:

@@ -213,7 +213,7 @@ const BadRow kBadRows[] = {
          c.marlin[70] = 5;
      },
      MMOE_ERR_BAD_DATA,
-     "expert 1: group index: expected every input from 0 to 63 once, got 5 at place 6"},
+     "expert 1: group index: expected every number from 0 to 63 once, got 5 at place 6"},
 };
 
 void bad_calls_are_refused(void**) {

@@ -187,7 +187,7 @@ const Row kRows[] = {
          p.config.order = Order::kGroup;
          p.add_group_index();
      },
-     Code::kBadData, "group index: expected every input from 0 to 63 once, got 0 at place 1"},
+     Code::kBadData, "group index: expected every number from 0 to 63 once, got 0 at place 1"},
     {"infinite scale", [](Projection& p) { p.scales[7] = std::numeric_limits<float>::infinity(); },
      Code::kBadData, "scale of output 3, group 1: expected a finite number, got infinity or NaN"},
     {"scale that is no number", [](Projection& p) { p.scales[0] = std::nanf(""); }, Code::kBadData,
