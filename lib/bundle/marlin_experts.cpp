@@ -168,23 +168,13 @@ Result<MarlinLayerPlan> plan_marlin_experts(const BundleSpec& spec, const Shard&
     const int64_t hidden_group = grouped ? *spec.config.group_size : 1;
     const int64_t down_group = grouped ? shard.slice.down_group_size : 1;
     const int64_t block = kMarlinBlock;
-    MarlinLayerPlan plan;
-    TRY(plan.padded_hidden,
+    TRY(const int64_t hidden,
         padded("padded H", spec.layer.hidden_size, std::lcm(block, hidden_group), padded_hidden));
-    TRY(plan.padded_intermediate,
+    TRY(const int64_t intermediate,
         padded("padded I", shard.slice.size, std::lcm(block, down_group), padded_intermediate));
-    MarlinShape common;
-    common.bits = spec.config.bits;
-    common.asymmetric = spec.config.asymmetric();
-    common.tile = tile;
-    common.scale_type = spec.config.scale_type.value_or(layout::ScaleType::kBf16);
-    plan.w13 = plan.w2 = common;
-    plan.w13.inputs = plan.w2.outputs = plan.padded_hidden;
-    plan.w13.outputs = plan.padded_intermediate * (spec.layer.gated() ? 2 : 1);
-    plan.w2.inputs = plan.padded_intermediate;
-    plan.w13.groups = grouped ? plan.padded_hidden / hidden_group : 1;
-    plan.w2.groups = grouped ? plan.padded_intermediate / down_group : 1;
-    return plan;
+    return marlin_layer_of(spec.config, spec.layer.gated(),
+                           {hidden, grouped ? hidden / hidden_group : 1},
+                           {intermediate, grouped ? intermediate / down_group : 1}, tile);
 }
 
 Result<std::unique_ptr<SlotReader>> open_marlin_expert(

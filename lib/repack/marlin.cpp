@@ -22,11 +22,6 @@ namespace {
 using layout::kMarlinBlock;
 
 // An axis of inputs and the groups along it, padded.
-struct PaddedAxis {
-    int64_t size;
-    int64_t groups;
-};
-
 // Up to whole blocks of 64 and whole groups; one scale a channel stays one group.
 PaddedAxis pad_axis(const QuantConfig& config, int64_t size, int64_t group_size) noexcept {
     constexpr int64_t kBlock = kMarlinBlock;
@@ -239,11 +234,8 @@ void pack_zero_points(const MarlinShape& shape, const Canonical& strip, int64_t 
 
 }  // namespace
 
-MarlinLayerPlan plan_marlin_layer(const QuantConfig& config, const Layer& layer,
-                                  int64_t down_group_size, layout::MarlinTile tile) noexcept {
-    const PaddedAxis hidden =
-        pad_axis(config, layer.hidden_size, config.group_size_for(layer.hidden_size));
-    const PaddedAxis intermediate = pad_axis(config, layer.intermediate_size, down_group_size);
+MarlinLayerPlan marlin_layer_of(const QuantConfig& config, bool gated, const PaddedAxis& hidden,
+                                const PaddedAxis& intermediate, layout::MarlinTile tile) noexcept {
     MarlinShape common;
     common.bits = config.bits;
     common.asymmetric = config.asymmetric();
@@ -252,12 +244,20 @@ MarlinLayerPlan plan_marlin_layer(const QuantConfig& config, const Layer& layer,
 
     MarlinLayerPlan plan{common, common, hidden.size, intermediate.size};
     plan.w13.inputs = hidden.size;
-    plan.w13.outputs = intermediate.size * (layer.gated() ? 2 : 1);
+    plan.w13.outputs = intermediate.size * (gated ? 2 : 1);
     plan.w13.groups = hidden.groups;
     plan.w2.inputs = intermediate.size;
     plan.w2.outputs = hidden.size;
     plan.w2.groups = intermediate.groups;
     return plan;
+}
+
+MarlinLayerPlan plan_marlin_layer(const QuantConfig& config, const Layer& layer,
+                                  int64_t down_group_size, layout::MarlinTile tile) noexcept {
+    const PaddedAxis hidden =
+        pad_axis(config, layer.hidden_size, config.group_size_for(layer.hidden_size));
+    const PaddedAxis intermediate = pad_axis(config, layer.intermediate_size, down_group_size);
+    return marlin_layer_of(config, layer.gated(), hidden, intermediate, tile);
 }
 
 void pack_marlin(const MarlinShape& shape, const Canonical& strip, int64_t first_output,

@@ -34,8 +34,19 @@ struct MarlinLayerPlan {
     }
 };
 
+struct PaddedAxis {
+    int64_t size;
+    int64_t groups;  // along it
+};
+
+// Both matrices from their axes. An absent scale type is bf16.
+[[nodiscard]] MarlinLayerPlan marlin_layer_of(const QuantConfig& config, bool gated,
+                                              const PaddedAxis& hidden,
+                                              const PaddedAxis& intermediate,
+                                              layout::MarlinTile tile) noexcept;
+
 // `layer` has the dimensions that this rank holds, `down_group_size` is that of its slice, or the
-// config's along I where nothing is split. An absent scale type is bf16.
+// config's along I where nothing is split.
 [[nodiscard]] MarlinLayerPlan plan_marlin_layer(const QuantConfig& config, const Layer& layer,
                                                 int64_t down_group_size,
                                                 layout::MarlinTile tile) noexcept;
