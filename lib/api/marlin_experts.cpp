@@ -17,38 +17,23 @@ using namespace mmoe::api;
 
 namespace {
 
-// Inputs of one row of a weight tensor, whatever the tile.
-constexpr int64_t kRowInputs = 16;
-
 // The tensors that an operand of `count` experts has. Rank 0: none.
 struct OperandTensors {
     BatchTensor weight, scale, zero_point, bias;
 };
 
-BatchTensor batch_tensor(std::initializer_list<int64_t> shape, std::vector<DType> dtypes) {
-    BatchTensor tensor;
-    tensor.dtypes = std::move(dtypes);
-    for (const int64_t extent : shape) tensor.shape[tensor.rank++] = extent;
-    return tensor;
-}
-
 OperandTensors tensors_of(const MarlinShape& shape, int64_t count, bool bias) {
-    const int64_t fields = 32 / shape.bits;
     std::vector<DType> scales = {DType::kBf16, DType::kF16, DType::kF32};
     const auto proposed =
         std::find(scales.begin(), scales.end(), static_cast<DType>(shape.scale_type));
     std::iter_swap(scales.begin(), proposed);
     OperandTensors tensors;
-    tensors.weight = batch_tensor(
-        {count, shape.inputs / kRowInputs, shape.outputs * kRowInputs / fields}, {DType::kI32});
-    tensors.scale = batch_tensor({count, shape.groups, shape.outputs}, scales);
-    if (shape.asymmetric) {
-        tensors.zero_point =
-            batch_tensor({count, shape.groups, shape.outputs / fields}, {DType::kI32});
-    }
+    tensors.weight = marlin_tensor(shape, count, Role::kWeight, {});
+    tensors.scale = marlin_tensor(shape, count, Role::kScale, scales);
+    if (shape.asymmetric) tensors.zero_point = marlin_tensor(shape, count, Role::kZeroPoint, {});
     if (bias) {
         tensors.bias =
-            batch_tensor({count, shape.outputs}, {DType::kF32, DType::kF16, DType::kBf16});
+            marlin_tensor(shape, count, Role::kBias, {DType::kF32, DType::kF16, DType::kBf16});
     }
     return tensors;
 }
@@ -100,15 +85,15 @@ Result<MarlinOperand> read_operand(const char* name, const mmoe_marlin_operand& 
     return operand;
 }
 
-// Those of a config with activation order, [E, K].
-BatchTensor order_tensor(int64_t count, int64_t inputs, bool ordered) {
-    return ordered ? batch_tensor({count, inputs}, {DType::kI32}) : BatchTensor();
+// Those of a config with activation order. Rank 0: none.
+BatchTensor expected_order(int64_t count, int64_t inputs, bool ordered) {
+    return ordered ? order_tensor(count, inputs) : BatchTensor();
 }
 
 Result<std::span<int32_t>> read_order(const char* operand, const mmoe_tensor& given, int64_t count,
                                       int64_t inputs, bool ordered) {
     TRY(const TensorView order,
-        expect_role(operand, "_order", given, order_tensor(count, inputs, ordered)));
+        expect_role(operand, "_order", given, expected_order(count, inputs, ordered)));
     return std::span(reinterpret_cast<int32_t*>(bytes_of(order)),
                      static_cast<size_t>(order.absent() ? 0 : count * inputs));
 }
@@ -116,7 +101,8 @@ Result<std::span<int32_t>> read_order(const char* operand, const mmoe_tensor& gi
 // Padding that a caller chose shows in the rows of the weights.
 int64_t padded_inputs(const mmoe_tensor& weight) noexcept {
     constexpr int64_t kMostRows = int64_t{1} << 24;
-    return weight.rank == 3 ? std::clamp<int64_t>(weight.shape[1], 0, kMostRows) * kRowInputs : 0;
+    return weight.rank == 3 ? std::clamp<int64_t>(weight.shape[1], 0, kMostRows) * kMarlinRowInputs
+                            : 0;
 }
 
 Result<MarlinExperts> read_experts(const BundleSpec& spec, const Shard& shard,
@@ -180,8 +166,8 @@ mmoe_status mmoe_marlin_describe_experts(const mmoe_quant_config* config, const 
         filled.w13 = describe_operand(tensors_of(plan.w13, count, known_layer.bias));
         filled.w2 = describe_operand(tensors_of(plan.w2, count, known_layer.bias));
         const bool ordered = spec.config.order == Order::kGroup;
-        filled.w13_order = described(order_tensor(count, known_layer.hidden_size, ordered));
-        filled.w2_order = described(order_tensor(count, shard.slice.size, ordered));
+        filled.w13_order = described(expected_order(count, known_layer.hidden_size, ordered));
+        filled.w2_order = described(expected_order(count, shard.slice.size, ordered));
         write_output(filled, experts);
         return {};
     });

@@ -76,29 +76,32 @@ BatchTensor file_tensor(const MarlinBatch& batch, Role role) {
     return tensor;
 }
 
-BatchTensor marlin_tensor(const MarlinBatch& batch, Role role) {
-    const MarlinShape& m = batch.matrix;
-    const int64_t fields = 32 / m.bits;
-    constexpr int64_t kRowInputs = 16;  // of one row of the tensor, whatever the tile
+}  // namespace
+
+BatchTensor order_tensor(int64_t experts, int64_t inputs) {
+    return batch_tensor(experts, {inputs}, {DType::kI32});
+}
+
+BatchTensor marlin_tensor(const MarlinShape& matrix, int64_t experts, Role role,
+                          std::vector<DType> numbers) {
+    const int64_t fields = 32 / matrix.bits;
     switch (role) {
         case Role::kWeight:
-            return batch_tensor(batch.experts,
-                                {m.inputs / kRowInputs, m.outputs * kRowInputs / fields},
-                                {DType::kI32});
+            return batch_tensor(
+                experts,
+                {matrix.inputs / kMarlinRowInputs, matrix.outputs * kMarlinRowInputs / fields},
+                {DType::kI32});
         case Role::kScale:
-            return batch_tensor(batch.experts, {m.groups, m.outputs},
-                                number_types(batch.file.config));
+            return batch_tensor(experts, {matrix.groups, matrix.outputs}, std::move(numbers));
         case Role::kZeroPoint:
-            return batch_tensor(batch.experts, {m.groups, m.outputs / fields}, {DType::kI32});
+            return batch_tensor(experts, {matrix.groups, matrix.outputs / fields}, {DType::kI32});
         case Role::kGroupIndex:
-            return batch_tensor(batch.experts, {batch.file.inputs}, {DType::kI32});
+            return {};
         case Role::kBias:
             break;
     }
-    return batch_tensor(batch.experts, {m.outputs}, number_types(batch.file.config));
+    return batch_tensor(experts, {matrix.outputs}, std::move(numbers));
 }
-
-}  // namespace
 
 int64_t BatchTensor::count() const noexcept {
     int64_t product = 1;
@@ -147,7 +150,11 @@ Result<BatchRole> describe_marlin_role(const MarlinBatch& batch, Role role) {
                              "group index: expected a config with activation order, got %s without",
                              describe(config).c_str());
     }
-    return BatchRole{file_tensor(batch, role), marlin_tensor(batch, role)};
+    BatchTensor marlin =
+        role == Role::kGroupIndex
+            ? order_tensor(batch.experts, batch.file.inputs)
+            : marlin_tensor(batch.matrix, batch.experts, role, number_types(batch.file.config));
+    return BatchRole{file_tensor(batch, role), std::move(marlin)};
 }
 
 }  // namespace mmoe

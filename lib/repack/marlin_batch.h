@@ -49,6 +49,16 @@ struct BatchTensor {
 
     [[nodiscard]] int64_t count() const noexcept;  // elements
 };
+// Inputs of one row of a weight tensor, whatever the tile.
+inline constexpr int64_t kMarlinRowInputs = 16;
+
+// The order of `inputs` inputs of every expert.
+[[nodiscard]] BatchTensor order_tensor(int64_t experts, int64_t inputs);
+// A role's tensor of `experts` matrices; `numbers` are the types that scales or biases may have.
+// Rank 0: a group index, which is an order of the file's inputs.
+[[nodiscard]] BatchTensor marlin_tensor(const MarlinShape& matrix, int64_t experts, Role role,
+                                        std::vector<DType> numbers);
+
 struct BatchRole {
     BatchTensor file;
     BatchTensor marlin;
