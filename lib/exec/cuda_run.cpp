@@ -141,14 +141,18 @@ Status run_cuda_layer(const Context& context, const CudaStore& store,
                              static_cast<unsigned long long>(workspace.size_bytes));
     }
     TRY(const CudaScope scope, CudaScope::enter(context.place, stream));
+    if (args.tokens == 0) return {};
     const cuda::Device device = device_of(context, workspace);
     const cuda::Run run = describe_run(options, workspace, args);
-    if (!options.row.empty() && cuda::choose(cuda::describe(device, layer, run)) == nullptr) {
-        return Status::error(Code::kUnsupported,
-                             "options->row: no kernel with '%s' in its name takes this run",
-                             options.row.c_str());
+    const cuda::Row* row = cuda::choose(cuda::describe(device, layer, run));
+    if (row == nullptr) {
+        return options.row.empty()
+                   ? Status::error(Code::kUnsupported, "no kernel serves this run of the bundle")
+                   : Status::error(Code::kUnsupported,
+                                   "options->row: no kernel with '%s' in its name takes this run",
+                                   options.row.c_str());
     }
-    return cuda_status(cuda::run_layer(device, layer, run, workspace.data, stream),
+    return cuda_status(cuda::run_layer_with(*row, device, layer, run, workspace.data, stream),
                        "launch of the layer");
 }
 
