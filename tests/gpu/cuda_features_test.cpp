@@ -134,32 +134,29 @@ void device_memory_is_the_callers(void** /*state*/) {
     assert_false(memory.wrong_release);
 }
 
+void expect_no_bundle(const mmoe_context_options& options, mmoe_status expected) {
+    const Handle<mmoe_context> context = make_context(options);
+    const Problem problem = make_problem(kCase);
+    const Handle<mmoe_quant_config> config = make_config(kCase);
+    mmoe_bundle* bundle = nullptr;
+    assert_int_equal(
+        mmoe_bundle_create(context.get(), config.get(), &problem.layer, nullptr, &bundle, nullptr),
+        expected);
+    assert_null(bundle);
+}
+
 void an_allocator_that_gives_nothing_is_an_error(void** /*state*/) {
     mmoe_context_options options = cuda_options();
     options.device_allocator = {
         nullptr, [](void*, size_t, size_t) -> void* { return nullptr; },
         [](void*, void*, size_t) { fail_msg("released what was never given"); }};
-    const Handle<mmoe_context> context = make_context(options);
-    const Problem problem = make_problem(kCase);
-    const Handle<mmoe_quant_config> config = make_config(kCase);
-    mmoe_bundle* bundle = nullptr;
-    assert_int_equal(
-        mmoe_bundle_create(context.get(), config.get(), &problem.layer, nullptr, &bundle, nullptr),
-        MMOE_ERR_DEVICE_MEMORY);
-    assert_null(bundle);
+    expect_no_bundle(options, MMOE_ERR_DEVICE_MEMORY);
 }
 
 void a_bundle_beyond_the_budget_is_refused(void** /*state*/) {
     mmoe_context_options options = cuda_options();
     options.memory_budget_bytes = 4096;
-    const Handle<mmoe_context> context = make_context(options);
-    const Problem problem = make_problem(kCase);
-    const Handle<mmoe_quant_config> config = make_config(kCase);
-    mmoe_bundle* bundle = nullptr;
-    assert_int_equal(
-        mmoe_bundle_create(context.get(), config.get(), &problem.layer, nullptr, &bundle, nullptr),
-        MMOE_ERR_MEMORY_BUDGET);
-    assert_null(bundle);
+    expect_no_bundle(options, MMOE_ERR_MEMORY_BUDGET);
 }
 
 void put_expert(mmoe_bundle* bundle, uint32_t number, QuantizedExpert& expert) {
